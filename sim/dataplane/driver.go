@@ -1,0 +1,91 @@
+package dataplane
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"labsim/sim"
+)
+
+// Driver puts a Config into a kernel. Set may be called again and again with
+// any config: it applies the difference to what is there, never opens a window
+// in between, and may be killed at any point; the next Set finishes it.
+type Driver interface {
+	// Set makes the node's routers as c says. Routers of VPCs that c lacks are
+	// removed. Errors name what could not be programmed; the rest is in force.
+	Set(ctx context.Context, c *Config) error
+	// Counters returns the counters of the rules and of the drops of one VPC.
+	Counters(ctx context.Context, v sim.VPCID) ([]Counter, error)
+}
+
+// Counter is how often something decided on a packet.
+type Counter struct {
+	// ID is a security group rule's id, or "drop:" + ENI + ":ingress|egress" for
+	// packets that no rule of the interface's groups allowed, or "drop:" +
+	// reason (spoofed, no-route, no-public-address) for the VPC's own drops.
+	ID      string
+	Packets uint64
+	Bytes   uint64
+}
+
+// Report is what a node says of itself after a Set and whenever it changes.
+type Report struct {
+	Version uint64 // of the last config that was tried
+	Errors  []Problem
+	Guests  []Guest
+	Volumes []VolumeStatus
+	// Links lists the interfaces that stand: a router end exists and is up.
+	Links []sim.ENIID
+	// Gateways lists the gateways whose translation is in force.
+	Gateways []sim.InternetGatewayID
+}
+
+// Problem is a part of the config that could not be made so.
+type Problem struct {
+	Resource string // id
+	Message  string
+}
+
+// Guest is an instance whose first process is connected to the agent.
+type Guest struct {
+	Instance sim.InstanceID
+	Since    time.Time
+	HostKeys []string // authorized_keys form
+	// Ready is set once the user data of this boot has ended.
+	Ready bool
+	// Shutdown is what the guest asked for itself: "", "poweroff" or "reboot".
+	Shutdown string
+}
+
+// VolumeStatus is a volume file that the node has, configured or not.
+type VolumeStatus struct {
+	ID      sim.VolumeID
+	Account sim.AccountID
+	Region  sim.Region
+	SizeGiB int
+	Lab     string
+	Name    string
+	Tags    sim.Tags
+	InUse   bool
+	Error   string
+}
+
+// Probe is a packet that the agent sends and looks for the answer to.
+type Probe struct {
+	// From is the instance whose namespace sends; "" is the internet side: the
+	// engine's own namespace. "edge" inside labsim-internet follows later.
+	From     sim.InstanceID
+	To       netip.Addr
+	Protocol sim.Protocol
+	Port     int
+	Timeout  time.Duration
+}
+
+// ProbeResult is what came back.
+type ProbeResult struct {
+	Open    bool          // connection established, or echo answered
+	Refused bool          // reset: the packet arrived and nobody listens
+	Took    time.Duration // until the answer
+	Error   string        // timeout, network unreachable, ...
+}

@@ -1,0 +1,44 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Error is the one error type of the domain: a code out of EC2's list (EC2 API
+// Reference, "Error codes") and a sentence for the one who asked. How it looks
+// on the wire is decided at the edge, once.
+type Error struct {
+	Code    string
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// Errorf makes an Error with that code.
+func Errorf(code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Codes that more than one rule returns.
+const (
+	CodeInvalidParameterValue       = "InvalidParameterValue"
+	CodeInvalidParameterCombination = "InvalidParameterCombination"
+	CodeMissingParameter            = "MissingParameter"
+	CodeDependencyViolation         = "DependencyViolation"
+	CodeIncorrectState              = "IncorrectState"
+	CodeIncorrectInstanceState      = "IncorrectInstanceState"
+	CodeUnsupported                 = "Unsupported"
+	CodeUnsupportedOperation        = "UnsupportedOperation"
+	CodeInternalError               = "InternalError"
+	CodeDryRun                      = "DryRunOperation"
+)
+
+// ErrorCode returns the code of the Error in err's chain, or "" where there is none.
+func ErrorCode(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}

@@ -1,0 +1,42 @@
+//go:build deps
+
+// Package deps keeps the chosen modules in go.mod while the rooms that use them are being built.
+package deps
+
+import (
+	_ "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	_ "github.com/compose-spec/compose-go/v2/cli"
+	_ "github.com/compose-spec/compose-go/v2/loader"
+	_ "github.com/containerd/errdefs"
+	_ "github.com/creack/pty"
+	_ "github.com/diskfs/go-diskfs"
+	_ "github.com/diskfs/go-diskfs/filesystem/ext4"
+	_ "github.com/docker/docker/api/types/container"
+	_ "github.com/docker/docker/client"
+	_ "github.com/gliderlabs/ssh"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/google/nftables"
+	_ "github.com/google/nftables/expr"
+	_ "github.com/hashicorp/yamux"
+	_ "github.com/miekg/dns"
+	_ "github.com/pkg/sftp"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "github.com/spf13/pflag"
+	_ "github.com/tidwall/btree"
+	_ "github.com/vishvananda/netlink"
+	_ "github.com/vishvananda/netns"
+	_ "go.etcd.io/bbolt"
+	_ "golang.org/x/crypto/ssh"
+	_ "golang.org/x/crypto/ssh/knownhosts"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+	_ "golang.org/x/text/message"
+	_ "golang.org/x/text/message/catalog"
+	_ "golang.org/x/tools/txtar"
+	_ "mvdan.cc/sh/v3/interp"
+	_ "mvdan.cc/sh/moreinterp/coreutils"
+	_ "pgregory.net/rapid"
+	_ "github.com/u-root/u-root/pkg/core/cat"
+	_ "gopkg.in/yaml.v3"
+)
