@@ -27,6 +27,9 @@ type Subnet struct {
 	CIDR        netip.Prefix
 	Zone        Zone
 	MapPublicIP bool // instances launched here get a public address
+	// Number is the smallest one, from 1 on, that no other subnet of the VPC had
+	// when this one was made; it never changes. The dataplane marks packets with it.
+	Number uint32
 	Tags        Tags
 	Status      SubnetStatus
 }
@@ -52,6 +55,7 @@ type RouteTable struct {
 	VPC          VPCID
 	Routes       []Route // sorted by destination
 	Associations []RouteTableAssociation
+	Number       uint32 // as Subnet.Number, among the VPC's route tables
 	Tags         Tags
 }
 
