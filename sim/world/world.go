@@ -1,6 +1,7 @@
 package world
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"iter"
@@ -20,7 +21,7 @@ type Options struct {
 	Now        func() time.Time
 	Random     io.Reader
 	// Commit makes changes durable before anyone sees them; nil keeps nothing.
-	// An error undoes the transaction.
+	// An error undoes the transactions that the changes come from.
 	Commit func([]Change) error
 }
 
@@ -32,13 +33,28 @@ type Change struct {
 }
 
 // World is the one writer of a region's state.
+//
+// Transactions run one after another on head, the state with everything that is
+// under way. While one commit writes, the transactions that follow gather in
+// next and become one commit together, so no lock is held across I/O and a disk
+// that syncs slowly costs each of them one or two syncs, not one per neighbour.
 type World struct {
 	opts    Options
-	writing sync.Mutex // held by the one transaction that runs
-	current atomic.Pointer[State]
+	current atomic.Pointer[State] // what is committed
 
-	mu      sync.Mutex
-	changed chan struct{} // closed and replaced at each commit
+	mu       sync.Mutex
+	head     *State
+	next     *batch // waits for the commit that is under way
+	inFlight *batch // nil: no commit is under way
+	changed  chan struct{}
+}
+
+// batch is what one commit makes durable.
+type batch struct {
+	rows  map[rowKey]Change
+	state *State // after the last transaction of the batch
+	done  chan struct{}
+	err   error // set before done is closed
 }
 
 // New makes a world out of the rows that an earlier one committed.
@@ -60,36 +76,99 @@ func New(opts Options, rows iter.Seq2[Change, error]) (*World, error) {
 			return nil, err
 		}
 	}
-	w := &World{opts: opts, changed: make(chan struct{})}
+	w := &World{opts: opts, head: s, changed: make(chan struct{})}
 	w.current.Store(s)
 	return w, nil
 }
 
+// Nothing has no rows, for a world that begins empty.
+func Nothing(func(Change, error) bool) {}
+
 // View returns the state as it is now, a snapshot.
 func (w *World) View() *State { return w.current.Load() }
 
-// Update runs f as one transaction: all of what it changed is committed, or,
-// where it returns an error, nothing.
-func (w *World) Update(f func(*Tx) error) error {
-	w.writing.Lock()
-	defer w.writing.Unlock()
-	tx := &Tx{State: w.View().copy(), opts: &w.opts, Now: w.opts.Now(), touched: map[rowKey]table{}}
-	if err := f(tx); err != nil {
+// UpdateAs runs f as one transaction of an account: all of what it changed is
+// committed when UpdateAs returns, or, where there is an error, nothing is. In
+// it the rows of other accounts do not exist.
+func (w *World) UpdateAs(account sim.AccountID, f func(*Tx) error) error {
+	b, err := w.run(account, f)
+	if err != nil || b == nil {
 		return err
+	}
+	<-b.done
+	return b.err
+}
+
+// Update runs f as a transaction of the region itself, which sees the rows of
+// all accounts: for observations.
+func (w *World) Update(f func(*Tx) error) error { return w.UpdateAs("", f) }
+
+// run executes f on head and returns the batch that will commit it. What
+// changed nothing waits too, for what it has seen; nil: that is durable already.
+func (w *World) run(account sim.AccountID, f func(*Tx) error) (*batch, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	tx := &Tx{State: w.head.copy(), Account: account, Now: w.opts.Now(), opts: &w.opts, touched: map[rowKey]table{}}
+	if err := f(tx); err != nil {
+		return nil, err
 	}
 	changes, err := tx.changes()
-	if err != nil || len(changes) == 0 {
-		return err
+	if err != nil {
+		return nil, err
 	}
-	if w.opts.Commit != nil {
-		if err := w.opts.Commit(changes); err != nil {
-			return fmt.Errorf("commit: %w", err)
+	if len(changes) == 0 {
+		if w.next != nil {
+			return w.next, nil
 		}
+		return w.inFlight, nil
 	}
 	tx.State.Version++
-	w.current.Store(tx.State)
-	w.wake()
-	return nil
+	w.head = tx.State
+	if w.next == nil {
+		w.next = &batch{rows: map[rowKey]Change{}, done: make(chan struct{})}
+	}
+	b := w.next
+	b.add(changes, tx.State)
+	if w.inFlight == nil {
+		w.inFlight, w.next = b, nil
+		go w.commit(b)
+	}
+	return b, nil
+}
+
+// commit writes batches until none waits.
+func (w *World) commit(b *batch) {
+	for b != nil {
+		var err error
+		if w.opts.Commit != nil {
+			err = w.opts.Commit(b.changes())
+		}
+		b = w.finish(b, err)
+	}
+}
+
+// finish publishes a batch, or undoes it with all that was built on it, and
+// returns the next one.
+func (w *World) finish(b *batch, err error) *batch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		err = fmt.Errorf("commit: %w", err)
+		w.head = w.current.Load()
+		if w.next != nil {
+			w.next.err = err
+			close(w.next.done)
+			w.next = nil
+		}
+	} else {
+		w.current.Store(b.state)
+		close(w.changed)
+		w.changed = make(chan struct{})
+	}
+	b.err = err
+	close(b.done)
+	w.inFlight, w.next = w.next, nil
+	return w.inFlight
 }
 
 // Changed returns a channel that is closed at the next commit. Take it before
@@ -100,9 +179,19 @@ func (w *World) Changed() <-chan struct{} {
 	return w.changed
 }
 
-func (w *World) wake() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	close(w.changed)
-	w.changed = make(chan struct{})
+// Watch yields the state as it is, then each time that it has changed, until
+// ctx ends. A slow reader skips states, but never misses the last one.
+func (w *World) Watch(ctx context.Context) iter.Seq[*State] {
+	return func(yield func(*State) bool) {
+		for ctx.Err() == nil {
+			changed := w.Changed()
+			if !yield(w.View()) {
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+		}
+	}
 }

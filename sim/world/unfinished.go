@@ -1,0 +1,5 @@
+package world
+
+import "labsim/sim"
+
+var errUnfinished = sim.Errorf(sim.CodeUnsupportedOperation, "This operation is being written.")
