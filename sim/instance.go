@@ -57,10 +57,17 @@ type InstanceStatus struct {
 	Reason          StateReason
 	TransitionTime  time.Time
 	Boot            int       // the Boot that runs, or ran last
+	Run             string    // the engine's life in which it was last seen running (engine.Observed.Run)
 	Error           string    // why the last try to reach Desired failed; "" if it did not
 	HostKeys        []string  // authorized_keys form, learned over the agent's stream
 	TerminatedSince time.Time // zero unless terminated
 }
+
+// Exit codes of an instance's first process.
+const (
+	ExitPoweroff = 0
+	ExitReboot   = 133 // it wants to be started again, as systemd-nspawn has it
+)
 
 // StateReason is why the last transition happened (EC2 API, StateReason).
 type StateReason struct {

@@ -108,6 +108,11 @@ type Limits struct {
 
 // Observed is what stands, by name.
 type Observed struct {
+	// Run names the engine's own life: another value means that the engine was
+	// restarted in between, and containers that ended with it did not end by
+	// themselves. Docker makes its default network "bridge" anew at each start,
+	// so that network's ID serves. "" where the engine can't tell.
+	Run        string
 	Networks   map[string]ObservedObject
 	Volumes    map[string]ObservedObject
 	Containers map[string]ObservedContainer

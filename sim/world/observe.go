@@ -24,7 +24,8 @@ type Observation struct {
 	// stopping (the guest shuts itself down), stopped, terminated (its
 	// container is gone). It leads to a transition only where that is legal.
 	State    sim.InstanceState
-	Boot     int // the Boot that this is about
+	Boot     int    // the Boot that this is about
+	Run      string // the engine's life in which it runs, for Status.Run; "": leave what is
 	Error    string
 	HostKeys []string        // nil: not known now
 	Reason   sim.StateReason // zero: the usual one of the transition
