@@ -78,9 +78,10 @@ type Container struct {
 	Limits     Limits
 	DNS        []netip.Addr
 	// Command, Entrypoint and Env are Compose's: processes that PID 1 starts.
-	Command []string
-	Env     []string
-	Labels  map[string]string
+	Entrypoint []string
+	Command    []string
+	Env        []string
+	Labels     map[string]string
 }
 
 // Interface is a leg of a container, in the order of the device index.

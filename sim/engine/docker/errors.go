@@ -1,0 +1,125 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/containerd/errdefs"
+
+	"labsim/sim"
+)
+
+// Why an engine can't serve. They are the Err of a *sim.Failure.
+var (
+	// ErrNoDocker: no engine, no context and no address on this machine.
+	ErrNoDocker = errors.New("no Docker on this machine")
+	// ErrUnusable: there is a Docker, and it can't be used as it is.
+	ErrUnusable = errors.New("Docker is there but can't be used")
+	// ErrNotUp: the site has no control on this engine.
+	ErrNotUp = errors.New("not up")
+)
+
+// unreachable explains why the engine did not answer.
+func unreachable(at endpoint, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	file := socketFile(at.Host)
+	switch {
+	case file != "" && denied(file, err):
+		return permissionDenied(file)
+	case file != "" && missing(file) && at.Default && !daemonInstalled():
+		return &sim.Failure{What: sim.T("there is no Docker on this machine"), Err: ErrNoDocker,
+			Next: []sim.Text{sim.T("install Docker: https://docs.docker.com/get-docker/"), sim.T("or run the control plane alone: labsim up --engine none")}}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &sim.Failure{What: sim.T("Docker at %s does not answer", at.Host), Err: ErrUnusable,
+			Next: []sim.Text{startDaemon(at)}}
+	}
+	return &sim.Failure{What: sim.T("Docker at %s is not running", at.Host), Err: ErrUnusable,
+		Next: []sim.Text{startDaemon(at)}}
+}
+
+// socketFile returns the path of a unix:// address, else "".
+func socketFile(host string) string {
+	u, err := url.Parse(host)
+	if err != nil || u.Scheme != "unix" {
+		return ""
+	}
+	return u.Path
+}
+
+func missing(file string) bool {
+	_, err := os.Stat(file)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// denied looks into the text as well: Docker's client drops the cause.
+func denied(file string, err error) bool {
+	return errors.Is(err, syscall.EACCES) || strings.Contains(err.Error(), "permission denied")
+}
+
+func permissionDenied(file string) error {
+	next := []sim.Text{sim.T("run it as a user who may use Docker")}
+	if g := groupOf(file); g != "" {
+		next = []sim.Text{sim.T("sudo usermod -aG %s $USER   # then log in again", g)}
+	}
+	return &sim.Failure{What: sim.T("you may not use Docker's socket %s", file), Next: next, Err: ErrUnusable}
+}
+
+// daemonInstalled looks for signs of an engine that is merely not running.
+func daemonInstalled() bool {
+	if _, err := exec.LookPath("dockerd"); err == nil {
+		return true
+	}
+	for _, f := range []string{
+		"/usr/sbin/dockerd", "/usr/bin/dockerd", "/snap/bin/dockerd",
+		"/lib/systemd/system/docker.service", "/etc/systemd/system/docker.service",
+		"/Applications/Docker.app", `C:\Program Files\Docker\Docker`,
+	} {
+		if _, err := os.Stat(f); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func startDaemon(at endpoint) sim.Text {
+	switch {
+	case at.Context != "" && strings.HasPrefix(at.Context, "colima"):
+		return sim.T("colima start")
+	case runtime.GOOS != "linux":
+		return sim.T("start Docker Desktop, or the program that runs your engine")
+	case at.Default || at.Context == "":
+		return sim.T("sudo systemctl start docker")
+	}
+	return sim.T("start the engine of the Docker context %s, or choose another: docker context use default", at.Context)
+}
+
+func notFound(err error) bool { return errdefs.IsNotFound(err) }
+
+// conflict says that somebody else has, or has just made, the same thing.
+// Docker 20.10 answers several such cases with 500 or 403.
+func conflict(err error) bool {
+	if err == nil {
+		return false
+	}
+	if errdefs.IsConflict(err) || errdefs.IsAlreadyExists(err) {
+		return true
+	}
+	return strings.Contains(err.Error(), "already exists") || strings.Contains(err.Error(), "is already in use")
+}
+
+// gone treats "not found" and "removal already in progress" as success.
+func gone(err error) error {
+	if err == nil || notFound(err) || strings.Contains(err.Error(), "is already in progress") {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+package docker
+
+import (
+	"maps"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+
+	"labsim/sim"
+	"labsim/sim/engine"
+)
+
+// guestInit is PID 1 of the instances, on the guest volume.
+const (
+	guestDir  = "/.labsim"
+	guestInit = guestDir + "/init"
+)
+
+// systemBinary is labsim inside the system image.
+const systemBinary = "/labsim"
+
+// containerConfig compiles a container's own side. Nothing of the image decides
+// about PID 1: not its entrypoint, its user, its stop signal or its health check.
+func (e *Engine) containerConfig(c engine.Container, args []string) *container.Config {
+	labels := map[string]string{}
+	maps.Copy(labels, c.Labels)
+	labels[sim.LabelSite] = string(e.site)
+	labels[sim.LabelKind] = string(c.Kind)
+	labels[sim.LabelID] = c.ID
+	labels[sim.LabelHash] = c.Hash
+	cfg := &container.Config{
+		Image: c.Image, Hostname: c.Hostname, Env: c.Env, Labels: labels,
+		Entrypoint: []string{guestInit}, Cmd: args,
+		User: "0:0", WorkingDir: "/", StopSignal: "SIGTERM",
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+	}
+	if c.Kind == engine.KindEdge {
+		cfg.Entrypoint, cfg.Cmd = []string{systemBinary}, []string{"edge"}
+	}
+	return cfg
+}
+
+// hostConfig compiles the engine's side of a container.
+func (e *Engine) hostConfig(c engine.Container) *container.HostConfig {
+	h := &container.HostConfig{
+		// Control starts instances and edges itself, so that nothing runs before its rules.
+		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
+		LogConfig:     smallLog(),
+		IpcMode:       container.IPCModePrivate,
+		NetworkMode:   "none",
+		Resources:     resources(c.Limits),
+	}
+	if len(c.Interfaces) > 0 {
+		h.NetworkMode = container.NetworkMode(c.Interfaces[0].Network)
+	}
+	if c.Kind == engine.KindEdge {
+		h.CapDrop = []string{"ALL"}
+		h.ReadonlyRootfs = true
+		h.SecurityOpt = []string{"no-new-privileges"}
+		// Closed until the agent has programmed it and flushed its conntrack.
+		h.Sysctls = map[string]string{"net.ipv4.ip_forward": "0"}
+		return h
+	}
+	// Docker's default capabilities bound what root may do inside; device nodes
+	// are the agent's to make. No no-new-privileges: root is open to ec2-user by
+	// sudo anyway, as on EC2, and a Linux image's own setuid programs (sudo, su,
+	// passwd) are to work. The volumes are nosuid and nodev by their driver.
+	h.CapDrop = []string{"MKNOD"}
+	h.Mounts = mounts(c.Mounts)
+	h.Mounts = append(h.Mounts, volumeMount(e.site.GuestVolume(), guestDir, true))
+	for _, a := range c.DNS {
+		h.DNS = append(h.DNS, a.String())
+	}
+	if len(h.DNS) > 0 {
+		h.DNSSearch = []string{"."} // not the search list of the engine's machine
+	}
+	return h
+}
+
+func mounts(ms []engine.Mount) []mount.Mount {
+	var out []mount.Mount
+	for _, m := range ms {
+		out = append(out, volumeMount(m.Volume, m.Path, m.ReadOnly))
+	}
+	return out
+}
+
+func volumeMount(name, path string, readOnly bool) mount.Mount {
+	return mount.Mount{
+		Type: mount.TypeVolume, Source: name, Target: path, ReadOnly: readOnly,
+		// A new disk is empty, whatever the image has at that place.
+		VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+	}
+}
+
+func resources(l engine.Limits) container.Resources {
+	r := container.Resources{NanoCPUs: int64(l.CPUs * 1e9), Memory: l.MemoryMiB << 20}
+	if r.Memory > 0 {
+		r.MemorySwap = r.Memory // no swap: an instance has none either
+	}
+	if l.PIDs > 0 {
+		r.PidsLimit = &l.PIDs
+	}
+	if l.Files > 0 {
+		r.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: l.Files, Hard: l.Files}}
+	}
+	return r
+}
+
+// smallLog bounds what a container can write to the engine's disk.
+func smallLog() container.LogConfig {
+	return container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m", "max-file": "2"}}
+}

@@ -1,0 +1,70 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/docker/docker/api/types/volume"
+
+	"labsim/sim"
+	"labsim/sim/engine"
+)
+
+// EnsureVolume makes Docker's record of the volume. Its data is the agent's:
+// the driver is asked by id.
+func (e *Engine) EnsureVolume(ctx context.Context, v engine.Volume) error {
+	labels := map[string]string{}
+	maps.Copy(labels, v.Labels)
+	labels[sim.LabelSite] = string(e.site)
+	labels[sim.LabelKind] = string(v.Kind)
+	opts := map[string]string{sim.OptKind: string(v.Kind)}
+	if v.Kind == engine.KindVolume {
+		labels[sim.LabelID] = v.ID
+		opts = map[string]string{sim.OptVolume: v.ID}
+	}
+	have, err := e.c.VolumeInspect(ctx, v.Name)
+	if err == nil {
+		if have.Labels[sim.LabelSite] == string(e.site) && have.Labels[sim.LabelID] == labels[sim.LabelID] {
+			return nil
+		}
+		if have.Labels[sim.LabelSite] != string(e.site) {
+			return foreignVolume(v.Name)
+		}
+		if err := e.RemoveVolume(ctx, v.Name); err != nil {
+			return err
+		}
+	} else if !notFound(err) {
+		return fmt.Errorf("volume %s: %w", v.Name, err)
+	}
+	made, err := e.c.VolumeCreate(ctx, volume.CreateOptions{
+		Name: v.Name, Driver: e.site.Plugin(), DriverOpts: opts, Labels: labels,
+	})
+	if err != nil {
+		return fmt.Errorf("volume %s: %w", v.Name, err)
+	}
+	// Docker answers with one that stood already, whatever it is.
+	if made.Labels[sim.LabelSite] != string(e.site) {
+		return foreignVolume(v.Name)
+	}
+	return nil
+}
+
+func foreignVolume(name string) error {
+	return &sim.Failure{
+		What: sim.T("the Docker volume %s exists and was not made by labsim", name),
+		Next: []sim.Text{sim.T("docker volume rm %s", name), sim.T("or give the lab or the volume another name")},
+	}
+}
+
+// RemoveVolume removes Docker's record; the data stays with the agent.
+func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
+	v, err := e.c.VolumeInspect(ctx, name)
+	if notFound(err) || err == nil && v.Labels[sim.LabelSite] != string(e.site) {
+		return nil
+	}
+	if err := gone(e.c.VolumeRemove(ctx, name, false)); err != nil {
+		return fmt.Errorf("volume %s: %w", name, err)
+	}
+	return nil
+}
