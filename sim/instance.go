@@ -63,10 +63,12 @@ type InstanceStatus struct {
 	TerminatedSince time.Time // zero unless terminated
 }
 
-// Exit codes of an instance's first process.
+// Exit codes of an instance's first process, so that whoever sees its container
+// end knows why, also without the agent.
 const (
-	ExitPoweroff = 0
-	ExitReboot   = 133 // it wants to be started again, as systemd-nspawn has it
+	ExitStopped  = 0   // asked to from outside
+	ExitPoweroff = 132 // a process inside asked to power off
+	ExitReboot   = 133 // reboot, whoever asked
 )
 
 // StateReason is why the last transition happened (EC2 API, StateReason).
