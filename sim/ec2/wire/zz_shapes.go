@@ -643,6 +643,7 @@ type EbsBlockDevice struct {
 	OutpostArn          *string `ec2:"OutpostArn,outpostArn"`
 	SnapshotId          *string `ec2:"SnapshotId,snapshotId"`
 	Throughput          *int    `ec2:"Throughput,throughput"`
+	VolumeId            *string `ec2:"VolumeId,volumeId"`
 	VolumeSize          *int    `ec2:"VolumeSize,volumeSize"`
 	VolumeType          *string `ec2:"VolumeType,volumeType"`
 }

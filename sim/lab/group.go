@@ -1,0 +1,196 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"labsim/sim"
+	"labsim/sim/ec2/wire"
+)
+
+func (d *differ) group(g SecurityGroup) {
+	if is, ok := d.acc.groups[g.Name]; ok {
+		d.changes.known("security-group", g.Name, str(is.GroupId))
+		return
+	}
+	d.add(StepInstances, Create, "security-group", g.Name, func(ctx context.Context, r *run) error {
+		var out wire.CreateSecurityGroupResult
+		if err := r.do(ctx, "CreateSecurityGroup", &wire.CreateSecurityGroupRequest{GroupName: &g.Name, Description: &g.Description,
+			VpcId: ptr(r.id("vpc", g.VPC)), TagSpecifications: r.tags("security-group", g.Name)}, &out); err != nil {
+			return err
+		}
+		r.learn("security-group", g.Name, str(out.GroupId))
+		return nil
+	})
+}
+
+// rules authorizes what the file has and the group lacks, and revokes the rest.
+func (d *differ) rules(g SecurityGroup) {
+	is, stands := d.acc.groups[g.Name]
+	egress := g.Egress
+	if !g.EgressSet { // what a new group has
+		egress = []Rule{{Protocol: sim.ProtocolAll, From: -1, To: -1, CIDR: sim.Everywhere}}
+	}
+	nowIn, nowOut := d.described(is.IpPermissions), d.described(is.IpPermissionsEgress)
+	if !stands {
+		nowOut = map[string]Rule{}
+		r := Rule{Protocol: sim.ProtocolAll, From: -1, To: -1, CIDR: sim.Everywhere}
+		nowOut[r.key()] = r
+	}
+	for _, x := range []struct {
+		direction string
+		want      []Rule
+		now       map[string]Rule
+	}{{"Ingress", g.Ingress, nowIn}, {"Egress", egress, nowOut}} {
+		missing := map[string]Rule{}
+		for _, r := range x.want {
+			if _, ok := x.now[r.key()]; !ok {
+				missing[r.key()] = r
+			}
+			delete(x.now, r.key())
+		}
+		d.ruleChange(g, "Authorize", x.direction, missing)
+		d.ruleChange(g, "Revoke", x.direction, x.now)
+	}
+}
+
+func (d *differ) ruleChange(g SecurityGroup, verb, direction string, rules map[string]Rule) {
+	if len(rules) == 0 {
+		return
+	}
+	v := Update
+	if _, stands := d.acc.groups[g.Name]; !stands {
+		v = Create
+	}
+	d.add(StepInstances, v, "security-group", g.Name, func(ctx context.Context, r *run) error {
+		var perms []wire.IpPermission
+		for _, k := range slices.Sorted(maps.Keys(rules)) {
+			perms = append(perms, rules[k].permission(r))
+		}
+		return r.permissions(ctx, verb+"SecurityGroup"+direction, r.id("security-group", g.Name), perms)
+	})
+}
+
+// permissions calls one of the four operations that change a group's rules.
+func (r *run) permissions(ctx context.Context, action, group string, perms []wire.IpPermission) error {
+	var in any
+	switch action {
+	case "AuthorizeSecurityGroupIngress":
+		in = &wire.AuthorizeSecurityGroupIngressRequest{GroupId: &group, IpPermissions: perms}
+	case "AuthorizeSecurityGroupEgress":
+		in = &wire.AuthorizeSecurityGroupEgressRequest{GroupId: &group, IpPermissions: perms}
+	case "RevokeSecurityGroupIngress":
+		in = &wire.RevokeSecurityGroupIngressRequest{GroupId: &group, IpPermissions: perms}
+	default:
+		in = &wire.RevokeSecurityGroupEgressRequest{GroupId: &group, IpPermissions: perms}
+	}
+	return r.do(ctx, action, in, nil)
+}
+
+// revokeReferences takes the rules that name other groups out of the groups
+// that go: EC2 refuses to delete a group that is referred to.
+func (d *differ) revokeReferences(drop map[string]bool) {
+	for _, name := range sortedKeys(drop) {
+		g := d.acc.groups[name]
+		for action, perms := range map[string][]wire.IpPermission{
+			"RevokeSecurityGroupIngress": referring(g.IpPermissions), "RevokeSecurityGroupEgress": referring(g.IpPermissionsEgress)} {
+			if len(perms) > 0 {
+				d.add(0, Update, "security-group", name, func(ctx context.Context, r *run) error {
+					return r.permissions(ctx, action, str(g.GroupId), perms)
+				})
+			}
+		}
+	}
+}
+
+// referring returns the part of permissions whose peers are groups.
+func referring(perms []wire.IpPermission) []wire.IpPermission {
+	var out []wire.IpPermission
+	for _, p := range perms {
+		if len(p.UserIdGroupPairs) > 0 {
+			p.IpRanges = nil
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// key identifies a rule by its values, as EC2 does.
+func (r Rule) key() string {
+	peer := r.CIDR.String()
+	if r.Group != "" {
+		peer = r.Group
+	}
+	return fmt.Sprintf("%d %d-%d %s", r.Protocol, r.From, r.To, peer)
+}
+
+func (r Rule) permission(run *run) wire.IpPermission {
+	p := wire.IpPermission{IpProtocol: ptr(protocolName(r.Protocol))}
+	if r.Protocol != sim.ProtocolAll {
+		p.FromPort, p.ToPort = ptr(r.From), ptr(r.To)
+	}
+	if r.Group == "" {
+		p.IpRanges = []wire.IpRange{{CidrIp: ptr(r.CIDR.String())}}
+		return p
+	}
+	id := r.Group
+	if known, ok := run.ids["security-group/"+r.Group]; ok {
+		id = known
+	}
+	p.UserIdGroupPairs = []wire.UserIdGroupPair{{GroupId: &id}}
+	return p
+}
+
+// described turns EC2's permissions into rules, groups by their names in the
+// lab, or by their ids where they are none of the lab's.
+func (d *differ) described(perms []wire.IpPermission) map[string]Rule {
+	names := map[string]string{}
+	for name, g := range d.acc.groups {
+		names[str(g.GroupId)] = name
+	}
+	out := map[string]Rule{}
+	for _, p := range perms {
+		r := Rule{Protocol: protocolNumber(str(p.IpProtocol)), From: -1, To: -1}
+		if p.FromPort != nil && r.Protocol != sim.ProtocolAll {
+			r.From, r.To = *p.FromPort, val(p.ToPort)
+		}
+		for _, c := range p.IpRanges {
+			x := r
+			x.CIDR, _, _ = sim.ParseCIDR(str(c.CidrIp))
+			out[x.key()] = x
+		}
+		for _, g := range p.UserIdGroupPairs {
+			x := r
+			x.Group = cmpOr(names[str(g.GroupId)], str(g.GroupId))
+			out[x.key()] = x
+		}
+	}
+	return out
+}
+
+func protocolName(p sim.Protocol) string {
+	switch p {
+	case sim.ProtocolTCP:
+		return "tcp"
+	case sim.ProtocolUDP:
+		return "udp"
+	case sim.ProtocolICMP:
+		return "icmp"
+	}
+	return strconv.Itoa(int(p))
+}
+
+func protocolNumber(s string) sim.Protocol {
+	for _, p := range []sim.Protocol{sim.ProtocolTCP, sim.ProtocolUDP, sim.ProtocolICMP} {
+		if s == protocolName(p) {
+			return p
+		}
+	}
+	n, _ := strconv.Atoi(s)
+	return sim.Protocol(n)
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,223 @@
+package lab
+
+import (
+	"context"
+	"slices"
+
+	"labsim/sim"
+	"labsim/sim/ec2/wire"
+)
+
+// vpc makes the VPC, its attributes and its internet gateway.
+func (d *differ) vpc(v VPC) {
+	is, ok := d.acc.vpcs[v.Name]
+	if !ok {
+		d.add(StepVPC, Create, "vpc", v.Name, func(ctx context.Context, r *run) error {
+			var out wire.CreateVpcResult
+			if err := r.do(ctx, "CreateVpc", &wire.CreateVpcRequest{CidrBlock: ptr(v.CIDR.String()),
+				TagSpecifications: r.tags("vpc", v.Name)}, &out); err != nil {
+				return err
+			}
+			r.learn("vpc", v.Name, str(out.Vpc.VpcId))
+			return nil
+		})
+	} else {
+		d.changes.known("vpc", v.Name, str(is.VpcId))
+	}
+	d.vpcAttribute(v, attributeSupport, v.DNSSupport, true)
+	d.vpcAttribute(v, attributeHostnames, v.DNSHostnames, false)
+	if v.InternetGateway {
+		d.gateway(v)
+	}
+}
+
+// vpcAttribute sets one attribute of a VPC where it differs: from the default
+// for a new one, from what is described for one that stands.
+func (d *differ) vpcAttribute(v VPC, name string, want, initial bool) {
+	now, stands := d.acc.attributes[v.Name+" "+name]
+	if !stands {
+		now = initial
+	}
+	if now == want {
+		return
+	}
+	verb := Update
+	if !stands {
+		verb = Create
+	}
+	d.add(StepVPC, verb, "vpc", v.Name, func(ctx context.Context, r *run) error {
+		in := &wire.ModifyVpcAttributeRequest{VpcId: ptr(r.id("vpc", v.Name))}
+		on := &wire.AttributeBooleanValue{Value: &want}
+		if name == attributeHostnames {
+			in.EnableDnsHostnames = on
+		} else {
+			in.EnableDnsSupport = on
+		}
+		return r.do(ctx, "ModifyVpcAttribute", in, nil)
+	})
+}
+
+func (d *differ) gateway(v VPC) {
+	is, ok := d.acc.gateways[v.Name]
+	attached := ok && slices.ContainsFunc(is.Attachments, func(a wire.InternetGatewayAttachment) bool {
+		return str(a.VpcId) == str(d.acc.vpcs[v.Name].VpcId)
+	})
+	if !ok {
+		d.add(StepRoutes, Create, "internet-gateway", v.Name, func(ctx context.Context, r *run) error {
+			var out wire.CreateInternetGatewayResult
+			if err := r.do(ctx, "CreateInternetGateway", &wire.CreateInternetGatewayRequest{
+				TagSpecifications: r.tags("internet-gateway", v.Name)}, &out); err != nil {
+				return err
+			}
+			r.learn("internet-gateway", v.Name, str(out.InternetGateway.InternetGatewayId))
+			return nil
+		})
+	} else {
+		d.changes.known("internet-gateway", v.Name, str(is.InternetGatewayId))
+	}
+	if !attached {
+		d.add(StepRoutes, Update, "internet-gateway", v.Name, func(ctx context.Context, r *run) error {
+			return r.do(ctx, "AttachInternetGateway", &wire.AttachInternetGatewayRequest{
+				InternetGatewayId: ptr(r.id("internet-gateway", v.Name)), VpcId: ptr(r.id("vpc", v.Name))}, nil)
+		})
+	}
+}
+
+func (d *differ) subnet(s Subnet) {
+	is, ok := d.acc.subnets[s.Name]
+	if !ok {
+		d.add(StepSubnets, Create, "subnet", s.Name, func(ctx context.Context, r *run) error {
+			var out wire.CreateSubnetResult
+			if err := r.do(ctx, "CreateSubnet", &wire.CreateSubnetRequest{VpcId: ptr(r.id("vpc", s.VPC)), CidrBlock: ptr(s.CIDR.String()),
+				AvailabilityZone: ptr(r.zone(s.Zone)), TagSpecifications: r.tags("subnet", s.Name)}, &out); err != nil {
+				return err
+			}
+			r.learn("subnet", s.Name, str(out.Subnet.SubnetId))
+			return nil
+		})
+	} else {
+		d.changes.known("subnet", s.Name, str(is.SubnetId))
+	}
+	if val(is.MapPublicIpOnLaunch) != s.MapPublicIP {
+		d.add(StepSubnets, Update, "subnet", s.Name, func(ctx context.Context, r *run) error {
+			return r.do(ctx, "ModifySubnetAttribute", &wire.ModifySubnetAttributeRequest{SubnetId: ptr(r.id("subnet", s.Name)),
+				MapPublicIpOnLaunch: &wire.AttributeBooleanValue{Value: &s.MapPublicIP}}, nil)
+		})
+	}
+}
+
+func (d *differ) routeTable(t RouteTable) {
+	is, ok := d.acc.tables[t.Name]
+	if !ok {
+		d.add(StepRoutes, Create, "route-table", t.Name, func(ctx context.Context, r *run) error {
+			var out wire.CreateRouteTableResult
+			if err := r.do(ctx, "CreateRouteTable", &wire.CreateRouteTableRequest{VpcId: ptr(r.id("vpc", t.VPC)),
+				TagSpecifications: r.tags("route-table", t.Name)}, &out); err != nil {
+				return err
+			}
+			r.learn("route-table", t.Name, str(out.RouteTable.RouteTableId))
+			return nil
+		})
+	} else {
+		d.changes.known("route-table", t.Name, str(is.RouteTableId))
+	}
+	gateway := str(d.acc.gateways[t.VPC].InternetGatewayId)
+	now := map[string]string{}
+	for _, r := range is.Routes {
+		if str(r.GatewayId) != "local" {
+			now[str(r.DestinationCidrBlock)] = str(r.GatewayId)
+		}
+	}
+	for _, want := range t.Routes {
+		dest := want.Destination.String()
+		target, stands := now[dest]
+		delete(now, dest)
+		if stands && target == gateway {
+			continue
+		}
+		d.route(t, dest, stands)
+	}
+	for _, dest := range sortedKeys(now) {
+		d.add(StepRoutes, Delete, "route", t.Name+" "+dest, func(ctx context.Context, r *run) error {
+			return r.do(ctx, "DeleteRoute", &wire.DeleteRouteRequest{RouteTableId: ptr(r.id("route-table", t.Name)), DestinationCidrBlock: &dest}, nil)
+		})
+	}
+}
+
+func (d *differ) route(t RouteTable, dest string, replace bool) {
+	verb := Create
+	if replace {
+		verb = Update
+	}
+	d.add(StepRoutes, verb, "route", t.Name+" "+dest, func(ctx context.Context, r *run) error {
+		table, gateway := ptr(r.id("route-table", t.Name)), ptr(r.id("internet-gateway", t.VPC))
+		if replace {
+			return r.do(ctx, "ReplaceRoute", &wire.ReplaceRouteRequest{RouteTableId: table, DestinationCidrBlock: &dest, GatewayId: gateway}, nil)
+		}
+		return r.do(ctx, "CreateRoute", &wire.CreateRouteRequest{RouteTableId: table, DestinationCidrBlock: &dest, GatewayId: gateway}, nil)
+	})
+}
+
+// association binds a subnet to its table; a subnet without one falls back to
+// the VPC's main table.
+func (d *differ) association(s Subnet) {
+	id := str(d.acc.subnets[s.Name].SubnetId)
+	var table, association string
+	for name, t := range d.acc.tables {
+		for _, a := range t.Associations {
+			if id != "" && str(a.SubnetId) == id {
+				table, association = name, str(a.RouteTableAssociationId)
+			}
+		}
+	}
+	switch {
+	case table == s.RouteTable:
+	case s.RouteTable == "":
+		d.add(StepRoutes, Delete, "association", s.Name, func(ctx context.Context, r *run) error {
+			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: &association}, nil)
+		})
+	case association != "":
+		d.add(StepRoutes, Update, "association", s.Name, func(ctx context.Context, r *run) error {
+			return r.do(ctx, "ReplaceRouteTableAssociation", &wire.ReplaceRouteTableAssociationRequest{
+				AssociationId: &association, RouteTableId: ptr(r.id("route-table", s.RouteTable))}, nil)
+		})
+	default:
+		d.add(StepRoutes, Create, "association", s.Name, func(ctx context.Context, r *run) error {
+			return r.do(ctx, "AssociateRouteTable", &wire.AssociateRouteTableRequest{
+				SubnetId: ptr(r.id("subnet", s.Name)), RouteTableId: ptr(r.id("route-table", s.RouteTable))}, nil)
+		})
+	}
+}
+
+func (d *differ) disassociate(t wire.RouteTable) {
+	for _, a := range t.Associations {
+		if val(a.Main) {
+			continue
+		}
+		d.add(0, Delete, "association", tag(t.Tags, sim.TagName), func(ctx context.Context, r *run) error {
+			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: a.RouteTableAssociationId}, nil)
+		})
+	}
+}
+
+// withoutSubnets returns t without the associations of subnets that go: they
+// die with their subnet.
+func withoutSubnets(t wire.RouteTable, subnets map[string]wire.Subnet, drop map[string]bool) wire.RouteTable {
+	t.Associations = slices.DeleteFunc(slices.Clone(t.Associations), func(a wire.RouteTableAssociation) bool {
+		for name := range drop {
+			if str(subnets[name].SubnetId) == str(a.SubnetId) {
+				return true
+			}
+		}
+		return false
+	})
+	return t
+}
+
+func (d *differ) detach(g wire.InternetGateway) {
+	for _, a := range g.Attachments {
+		d.add(0, Update, "internet-gateway", tag(g.Tags, sim.TagName), func(ctx context.Context, r *run) error {
+			return r.do(ctx, "DetachInternetGateway", &wire.DetachInternetGatewayRequest{InternetGatewayId: g.InternetGatewayId, VpcId: a.VpcId}, nil)
+		})
+	}
+}

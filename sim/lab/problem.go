@@ -1,0 +1,52 @@
+package lab
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"labsim/sim"
+)
+
+// Problem is one thing that is wrong with a lab file, and where.
+type Problem struct {
+	File    string
+	Line    int // from 1; 0: the file as a whole
+	Text    sim.Text
+	Warning bool // the file can be used all the same
+}
+
+// Place returns file:line.
+func (p Problem) Place() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
+func (p Problem) String() string { return p.Place() + ": " + p.Text.String() }
+
+// problems collects, so that a user sees all of them at once.
+type problems struct {
+	file string
+	list []Problem
+}
+
+func (p *problems) add(line int, t sim.Text) {
+	p.list = append(p.list, Problem{File: p.file, Line: line, Text: t})
+}
+
+func (p *problems) warn(line int, t sim.Text) {
+	p.list = append(p.list, Problem{File: p.file, Line: line, Text: t, Warning: true})
+}
+
+// sorted returns the problems in the order of the file, each once.
+func (p *problems) sorted() []Problem {
+	slices.SortStableFunc(p.list, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	return slices.CompactFunc(p.list, func(a, b Problem) bool { return a.String() == b.String() })
+}
+
+// Fatal reports whether the file can't be used.
+func Fatal(ps []Problem) bool {
+	return slices.ContainsFunc(ps, func(p Problem) bool { return !p.Warning })
+}

@@ -1,0 +1,34 @@
+package sim
+
+// Nearest returns the candidate that looks most like name, if one is near
+// enough to be a slip of the hand: a third of its letters at most are wrong.
+func Nearest(name string, candidates []string) (string, bool) {
+	best, least := "", len(name)/3+2
+	for _, c := range candidates {
+		if d := distance(name, c); d < least {
+			best, least = c, d
+		}
+	}
+	return best, best != ""
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range x {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range y {
+			cost := 1
+			if x[i] == y[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(y)]
+}
