@@ -41,9 +41,8 @@ func Load(file string, data []byte) (*Lab, []Problem) {
 	if !Fatal(ps.list) {
 		validateCompose(file, data, ps)
 	}
-	if !Fatal(ps.list) {
-		r.check()
-	}
+	ps.settle()
+	r.check()
 	return r.lab, ps.sorted()
 }
 

@@ -30,14 +30,28 @@ func (p Problem) String() string { return p.Place() + ": " + p.Text.String() }
 type problems struct {
 	file string
 	list []Problem
+	// settled are the lines that could not be read: what a check of the whole
+	// would say of them follows from that.
+	settled map[int]bool
 }
 
 func (p *problems) add(line int, t sim.Text) {
+	if p.settled[line] {
+		return
+	}
 	p.list = append(p.list, Problem{File: p.file, Line: line, Text: t})
 }
 
 func (p *problems) warn(line int, t sim.Text) {
 	p.list = append(p.list, Problem{File: p.file, Line: line, Text: t, Warning: true})
+}
+
+// settle keeps later problems off the lines that have one already.
+func (p *problems) settle() {
+	p.settled = map[int]bool{}
+	for _, x := range p.list {
+		p.settled[x.Line] = p.settled[x.Line] || !x.Warning
+	}
 }
 
 // sorted returns the problems in the order of the file, each once.
