@@ -27,6 +27,7 @@ type Instance struct {
 	Image           ImageID
 	Type            string // t3.micro
 	KeyName         string
+	PublicKey       string // of the key pair at launch; stays when that is deleted
 	VPC             VPCID
 	Subnet          SubnetID
 	Zone            Zone

@@ -30,8 +30,8 @@ type Subnet struct {
 	// Number is the smallest one, from 1 on, that no other subnet of the VPC had
 	// when this one was made; it never changes. The dataplane marks packets with it.
 	Number uint32
-	Tags        Tags
-	Status      SubnetStatus
+	Tags   Tags
+	Status SubnetStatus
 }
 
 // SubnetStatus is what the reconciler has seen of a subnet.
@@ -134,6 +134,7 @@ type ENI struct {
 	Attachment      ENIAttachment // zero while available
 	PublicIP        netip.Addr    // zero: none; auto-assigned or of Address Allocation
 	Allocation      AllocationID  // "" where PublicIP was auto-assigned
+	AutoPublicIP    bool          // while its instance runs it has an address of the pool, unless an Elastic IP
 	Tags            Tags
 }
 

@@ -1,6 +1,8 @@
 package world
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/netip"
 
 	"labsim/sim"
@@ -9,18 +11,129 @@ import (
 // CreateNetworkInterface asks for an interface (EC2 API, CreateNetworkInterface).
 type CreateNetworkInterface struct {
 	Subnet         sim.SubnetID
-	PrivateIP      netip.Addr            // zero: any free one
+	PrivateIP      netip.Addr            // zero: the first free one
 	SecurityGroups []sim.SecurityGroupID // none: the VPC's default group
 	Description    string
 	Tags           sim.Tags
 	ClientToken    string
 }
 
-func (tx *Tx) CreateNetworkInterface(in CreateNetworkInterface) (out sim.ENI, err error) {
-	return out, errUnfinished
+// CreateNetworkInterface makes an interface that is attached to nothing.
+func (tx *Tx) CreateNetworkInterface(in CreateNetworkInterface) (sim.ENI, error) {
+	return once(tx, "CreateNetworkInterface", in.ClientToken, in, tx.eni, func() (sim.ENI, sim.ENIID, error) {
+		e, err := tx.newENI(in)
+		return e, e.ID, err
+	})
 }
 
-func (tx *Tx) DeleteNetworkInterface(id sim.ENIID) error { return errUnfinished }
+func (tx *Tx) newENI(in CreateNetworkInterface) (sim.ENI, error) {
+	n, err := tx.subnet(in.Subnet)
+	if err != nil {
+		return sim.ENI{}, err
+	}
+	if len(in.Description) > maxDescriptionOfENI {
+		return sim.ENI{}, sim.Errorf(sim.CodeInvalidParameterValue, "The description of a network interface has at most %d characters.", maxDescriptionOfENI)
+	}
+	groups, err := tx.groupsFor(n, in.SecurityGroups)
+	if err != nil {
+		return sim.ENI{}, err
+	}
+	addr, err := tx.privateIP(n, in.PrivateIP)
+	if err != nil {
+		return sim.ENI{}, err
+	}
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return sim.ENI{}, err
+	}
+	id, err := newID[sim.ENIID](tx, sim.PrefixENI)
+	if err != nil {
+		return sim.ENI{}, err
+	}
+	e := sim.ENI{ID: id, Owner: n.Owner, VPC: n.VPC, Subnet: n.ID, Zone: n.Zone, Description: in.Description,
+		MAC: tx.newMAC(n.VPC, id), PrivateIP: addr, SecurityGroups: groups, SourceDestCheck: true, Tags: tags}
+	put(tx, tx.ENIs, id, e)
+	return e, nil
+}
+
+// privateIP checks that an interface may have the address, or, where none is
+// wanted, finds the subnet's first free one.
+func (tx *Tx) privateIP(n sim.Subnet, want netip.Addr) (netip.Addr, error) {
+	used := map[netip.Addr]bool{}
+	for _, e := range tx.ENIsOfSubnet(n.ID) {
+		used[e.PrivateIP] = true
+	}
+	if want.IsValid() {
+		err := sim.CheckSubnetAddr(want, n.CIDR)
+		if err == nil && used[want] {
+			err = sim.Errorf("InvalidIPAddress.InUse", "Address %s is in use.", want)
+		}
+		return want, err
+	}
+	a := sim.AddrAt(n.CIDR, 4)
+	for range sim.UsableAddrs(n.CIDR) {
+		if !used[a] {
+			return a, nil
+		}
+		a = a.Next()
+	}
+	return a, tx.noAddressLeft(n)
+}
+
+func (tx *Tx) noAddressLeft(n sim.Subnet) error {
+	return sim.Errorf("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request: subnet %s.", n.ID)
+}
+
+// newMAC derives a locally administered address from the interface's id, which
+// no other interface of the VPC has.
+func (tx *Tx) newMAC(v sim.VPCID, id sim.ENIID) string {
+	for try := 0; ; try++ {
+		h := sha256.Sum256(fmt.Appendf(nil, "%s/%d", id, try))
+		mac := fmt.Sprintf("02:%02x:%02x:%02x:%02x:%02x", h[0], h[1], h[2], h[3], h[4])
+		taken := false
+		for _, e := range tx.ENIsOfVPC(v) {
+			taken = taken || e.MAC == mac
+		}
+		if !taken {
+			return mac
+		}
+	}
+}
+
+// attachENI binds an interface to an instance as its primary one.
+func (tx *Tx) attachENI(e sim.ENI, i sim.Instance, deleteOnTermination bool) error {
+	id, err := newID[sim.AttachmentID](tx, sim.PrefixAttachment)
+	if err != nil {
+		return err
+	}
+	e.Attachment = sim.ENIAttachment{ID: id, Instance: i.ID, DeleteOnTermination: deleteOnTermination, At: tx.Now}
+	if e, err = tx.givePublicIP(e); err != nil {
+		return err
+	}
+	put(tx, tx.ENIs, e.ID, e)
+	return nil
+}
+
+// DeleteNetworkInterface removes an interface that is attached to nothing.
+func (tx *Tx) DeleteNetworkInterface(id sim.ENIID) error {
+	e, err := tx.eni(id)
+	if err != nil {
+		return err
+	}
+	if e.Attachment.ID != "" {
+		return sim.Errorf(sim.CodeInvalidParameterValue, "Network interface '%s' is currently in use.", id)
+	}
+	tx.dropENI(e)
+	return nil
+}
+
+// dropENI removes an interface; an Elastic IP address that it has is free then.
+func (tx *Tx) dropENI(e sim.ENI) {
+	if e.Allocation != "" {
+		tx.unmap(tx.Addresses.Row(e.Allocation))
+	}
+	remove(tx, tx.ENIs, e.ID)
+}
 
 // ModifyNetworkInterfaceAttribute changes what is not nil (EC2 API,
 // ModifyNetworkInterfaceAttribute).
@@ -32,6 +145,23 @@ type ModifyNetworkInterfaceAttribute struct {
 	DeleteOnTermination *bool // of its attachment
 }
 
+// ModifyNetworkInterfaceAttribute changes an interface's settings.
 func (tx *Tx) ModifyNetworkInterfaceAttribute(in ModifyNetworkInterfaceAttribute) error {
-	return errUnfinished
+	e, err := tx.eni(in.ENI)
+	if err != nil {
+		return err
+	}
+	if in.SecurityGroups != nil {
+		if e.SecurityGroups, err = tx.groupsFor(tx.Subnets.Row(e.Subnet), in.SecurityGroups); err != nil {
+			return err
+		}
+	}
+	if in.DeleteOnTermination != nil && e.Attachment.ID == "" {
+		return sim.Errorf("InvalidAttachmentID.NotFound", "The network interface '%s' is not attached", e.ID)
+	}
+	set(&e.Description, in.Description)
+	set(&e.SourceDestCheck, in.SourceDestCheck)
+	set(&e.Attachment.DeleteOnTermination, in.DeleteOnTermination)
+	put(tx, tx.ENIs, e.ID, e)
+	return nil
 }

@@ -1,17 +1,41 @@
 package world
 
-import (
-	"labsim/sim"
-)
+import "labsim/sim"
 
 // CreateInternetGateway asks for an internet gateway (EC2 API, CreateInternetGateway).
 type CreateInternetGateway struct{ Tags sim.Tags }
 
-func (tx *Tx) CreateInternetGateway(in CreateInternetGateway) (out sim.InternetGateway, err error) {
-	return out, errUnfinished
+// CreateInternetGateway makes a gateway that is attached to nothing.
+func (tx *Tx) CreateInternetGateway(in CreateInternetGateway) (sim.InternetGateway, error) {
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return sim.InternetGateway{}, err
+	}
+	if !ownedBelow(tx, tx.InternetGateways, func(g sim.InternetGateway) sim.AccountID { return g.Owner }, maxInternetGateways) {
+		return sim.InternetGateway{}, sim.Errorf("InternetGatewayLimitExceeded", "The maximum number of internet gateways has been reached.")
+	}
+	id, err := newID[sim.InternetGatewayID](tx, sim.PrefixInternetGateway)
+	if err != nil {
+		return sim.InternetGateway{}, err
+	}
+	g := sim.InternetGateway{ID: id, Owner: tx.Account, Tags: tags}
+	put(tx, tx.InternetGateways, id, g)
+	return g, nil
 }
 
-func (tx *Tx) DeleteInternetGateway(id sim.InternetGatewayID) error { return errUnfinished }
+// DeleteInternetGateway removes a gateway that is attached to nothing. Routes
+// that lead to it stay, as blackholes.
+func (tx *Tx) DeleteInternetGateway(id sim.InternetGatewayID) error {
+	g, err := tx.gateway(id)
+	if err != nil {
+		return err
+	}
+	if g.VPC != "" {
+		return inUse("internetGateway", string(id))
+	}
+	remove(tx, tx.InternetGateways, id)
+	return nil
+}
 
 // AttachInternetGateway binds a gateway to a VPC (EC2 API, AttachInternetGateway).
 type AttachInternetGateway struct {
@@ -19,7 +43,25 @@ type AttachInternetGateway struct {
 	VPC             sim.VPCID
 }
 
-func (tx *Tx) AttachInternetGateway(in AttachInternetGateway) error { return errUnfinished }
+// AttachInternetGateway: a gateway has one VPC, and a VPC has one gateway.
+func (tx *Tx) AttachInternetGateway(in AttachInternetGateway) error {
+	g, err := tx.gateway(in.InternetGateway)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.vpc(in.VPC); err != nil {
+		return err
+	}
+	if g.VPC != "" {
+		return sim.Errorf("Resource.AlreadyAssociated", "resource %s is already attached to network %s", g.ID, g.VPC)
+	}
+	if _, taken := tx.GatewayOf(in.VPC); taken {
+		return sim.Errorf(sim.CodeInvalidParameterValue, "Network %s already has an internet gateway attached", in.VPC)
+	}
+	g.VPC = in.VPC
+	put(tx, tx.InternetGateways, g.ID, g)
+	return nil
+}
 
 // DetachInternetGateway frees a gateway from a VPC (EC2 API, DetachInternetGateway).
 type DetachInternetGateway struct {
@@ -27,4 +69,25 @@ type DetachInternetGateway struct {
 	VPC             sim.VPCID
 }
 
-func (tx *Tx) DetachInternetGateway(in DetachInternetGateway) error { return errUnfinished }
+// DetachInternetGateway is refused while a public address needs the gateway.
+func (tx *Tx) DetachInternetGateway(in DetachInternetGateway) error {
+	g, err := tx.gateway(in.InternetGateway)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.vpc(in.VPC); err != nil {
+		return err
+	}
+	if g.VPC != in.VPC {
+		return sim.Errorf("Gateway.NotAttached", "resource %s is not attached to network %s", g.ID, in.VPC)
+	}
+	for _, e := range tx.ENIsOfVPC(in.VPC) {
+		if e.PublicIP.IsValid() {
+			return sim.Errorf(sim.CodeDependencyViolation,
+				"Network %s has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.", in.VPC)
+		}
+	}
+	g.VPC = ""
+	put(tx, tx.InternetGateways, g.ID, g)
+	return nil
+}

@@ -1,8 +1,6 @@
 package world
 
-import (
-	"labsim/sim"
-)
+import "labsim/sim"
 
 // CreateKeyPair records the public half of a key pair (EC2 API, CreateKeyPair
 // and ImportKeyPair).
@@ -14,7 +12,37 @@ type CreateKeyPair struct {
 	Tags        sim.Tags
 }
 
-func (tx *Tx) CreateKeyPair(in CreateKeyPair) (out sim.KeyPair, err error) { return out, errUnfinished }
+// CreateKeyPair keeps a public key under a name that is free in the account.
+func (tx *Tx) CreateKeyPair(in CreateKeyPair) (sim.KeyPair, error) {
+	switch {
+	case in.Name == "":
+		return sim.KeyPair{}, missing("KeyName")
+	case len(in.Name) > maxKeyPairName:
+		return sim.KeyPair{}, sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter keyName is invalid. The length exceeds the maximum of %d characters.", in.Name, maxKeyPairName)
+	case in.PublicKey == "":
+		return sim.KeyPair{}, sim.Errorf("InvalidKey.Format", "Key is not in valid OpenSSH public key format")
+	case in.Type != "rsa" && in.Type != "ed25519":
+		return sim.KeyPair{}, sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter keyType is invalid. Valid values: rsa, ed25519.", in.Type)
+	}
+	if _, taken := tx.KeyPairNamed(tx.Account, in.Name); taken {
+		return sim.KeyPair{}, sim.Errorf("InvalidKeyPair.Duplicate", "The keypair already exists: '%s'", in.Name)
+	}
+	if !ownedBelow(tx, tx.KeyPairs, func(k sim.KeyPair) sim.AccountID { return k.Owner }, maxKeyPairs) {
+		return sim.KeyPair{}, sim.Errorf("KeyPairLimitExceeded", "The maximum number of key pairs has been reached.")
+	}
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return sim.KeyPair{}, err
+	}
+	id, err := newID[sim.KeyPairID](tx, sim.PrefixKeyPair)
+	if err != nil {
+		return sim.KeyPair{}, err
+	}
+	k := sim.KeyPair{ID: id, Owner: tx.Account, Name: in.Name, Type: in.Type, Fingerprint: in.Fingerprint,
+		PublicKey: in.PublicKey, CreateTime: tx.Now, Tags: tags}
+	put(tx, tx.KeyPairs, id, k)
+	return k, nil
+}
 
 // DeleteKeyPair names a key pair by name or by id (EC2 API, DeleteKeyPair).
 type DeleteKeyPair struct {
@@ -22,6 +50,23 @@ type DeleteKeyPair struct {
 	ID   sim.KeyPairID
 }
 
-func (tx *Tx) DeleteKeyPair(in DeleteKeyPair) (out sim.KeyPairID, err error) {
-	return out, errUnfinished
+// DeleteKeyPair returns the id of what it removed. A name that names nothing is
+// no error, and "" is returned, as on EC2. Running instances keep the key.
+func (tx *Tx) DeleteKeyPair(in DeleteKeyPair) (sim.KeyPairID, error) {
+	if in.ID == "" && in.Name == "" {
+		return "", missing("KeyName")
+	}
+	k, found := tx.KeyPairNamed(tx.Account, in.Name)
+	if in.ID != "" {
+		byID, err := tx.keyPair(in.ID)
+		if err != nil {
+			return "", err
+		}
+		k, found = byID, true
+	}
+	if !found {
+		return "", nil
+	}
+	remove(tx, tx.KeyPairs, k.ID)
+	return k.ID, nil
 }

@@ -1,7 +1,7 @@
 package world
 
 import (
-	"net/netip"
+	"slices"
 
 	"labsim/sim"
 )
@@ -13,44 +13,63 @@ type CreateRouteTable struct {
 	ClientToken string
 }
 
-func (tx *Tx) CreateRouteTable(in CreateRouteTable) (out sim.RouteTable, err error) {
-	return out, errUnfinished
+// CreateRouteTable makes a table with the local route, which serves no subnet yet.
+func (tx *Tx) CreateRouteTable(in CreateRouteTable) (sim.RouteTable, error) {
+	return once(tx, "CreateRouteTable", in.ClientToken, in, tx.routeTable, func() (sim.RouteTable, sim.RouteTableID, error) {
+		v, err := tx.vpc(in.VPC)
+		if err != nil {
+			return sim.RouteTable{}, "", err
+		}
+		if count(tx.RouteTablesOf(v.ID)) >= maxRouteTablesPerVPC {
+			return sim.RouteTable{}, "", sim.Errorf("RouteTableLimitExceeded", "The maximum number of route tables has been reached.")
+		}
+		t, err := tx.newRouteTable(v, in.Tags)
+		return t, t.ID, err
+	})
 }
 
-func (tx *Tx) DeleteRouteTable(id sim.RouteTableID) error { return errUnfinished }
-
-// RouteTo names a route's target; exactly one field is set.
-type RouteTo struct {
-	Gateway  string // igw-..., or "local" (ReplaceRoute)
-	ENI      sim.ENIID
-	Instance sim.InstanceID // its one interface is meant
+func (tx *Tx) newRouteTable(v sim.VPC, tags sim.Tags) (sim.RouteTable, error) {
+	tags, err := newTags(tags)
+	if err != nil {
+		return sim.RouteTable{}, err
+	}
+	id, err := newID[sim.RouteTableID](tx, sim.PrefixRouteTable)
+	if err != nil {
+		return sim.RouteTable{}, err
+	}
+	var numbers []uint32
+	for _, t := range tx.RouteTablesOf(v.ID) {
+		numbers = append(numbers, t.Number)
+	}
+	t := sim.RouteTable{ID: id, Owner: v.Owner, VPC: v.ID, Number: freeNumber(numbers), Tags: tags}
+	for _, c := range v.CIDRs {
+		t.Routes = append(t.Routes, sim.Route{Destination: c, Target: localTarget, Origin: sim.OriginCreateRouteTable})
+	}
+	put(tx, tx.RouteTables, id, t)
+	return t, nil
 }
 
-// CreateRoute asks for a route (EC2 API, CreateRoute).
-type CreateRoute struct {
-	RouteTable  sim.RouteTableID
-	Destination netip.Prefix
-	To          RouteTo
+func (tx *Tx) newMainRouteTable(v sim.VPC) error {
+	t, err := tx.newRouteTable(v, nil)
+	if err != nil {
+		return err
+	}
+	_, err = tx.bind(t, sim.RouteTableAssociation{Main: true})
+	return err
 }
 
-func (tx *Tx) CreateRoute(in CreateRoute) error { return errUnfinished }
-
-// ReplaceRoute gives a route another target (EC2 API, ReplaceRoute).
-type ReplaceRoute struct {
-	RouteTable  sim.RouteTableID
-	Destination netip.Prefix
-	To          RouteTo
+// DeleteRouteTable removes a table that serves nothing.
+func (tx *Tx) DeleteRouteTable(id sim.RouteTableID) error {
+	t, err := tx.routeTable(id)
+	if err != nil {
+		return err
+	}
+	if len(t.Associations) > 0 {
+		return inUse("routeTable", string(id))
+	}
+	remove(tx, tx.RouteTables, id)
+	return nil
 }
-
-func (tx *Tx) ReplaceRoute(in ReplaceRoute) error { return errUnfinished }
-
-// DeleteRoute removes a route (EC2 API, DeleteRoute).
-type DeleteRoute struct {
-	RouteTable  sim.RouteTableID
-	Destination netip.Prefix
-}
-
-func (tx *Tx) DeleteRoute(in DeleteRoute) error { return errUnfinished }
 
 // AssociateRouteTable lets a table serve a subnet (EC2 API, AssociateRouteTable).
 type AssociateRouteTable struct {
@@ -58,11 +77,43 @@ type AssociateRouteTable struct {
 	Subnet     sim.SubnetID
 }
 
-func (tx *Tx) AssociateRouteTable(in AssociateRouteTable) (out sim.AssociationID, err error) {
-	return out, errUnfinished
+// AssociateRouteTable binds a table to a subnet that has none of its own yet.
+func (tx *Tx) AssociateRouteTable(in AssociateRouteTable) (sim.AssociationID, error) {
+	t, err := tx.routeTable(in.RouteTable)
+	if err != nil {
+		return "", err
+	}
+	n, err := tx.subnet(in.Subnet)
+	if err != nil {
+		return "", err
+	}
+	if t.VPC != n.VPC {
+		return "", sim.Errorf(sim.CodeInvalidParameterValue, "Route table %s and subnet %s belong to different networks", t.ID, n.ID)
+	}
+	other := tx.RouteTableFor(n)
+	for _, a := range other.Associations {
+		switch {
+		case a.Subnet == n.ID && other.ID == t.ID:
+			return a.ID, nil
+		case a.Subnet == n.ID:
+			return "", sim.Errorf("Resource.AlreadyAssociated", "the specified association for route table %s conflicts with an existing association", t.ID)
+		}
+	}
+	return tx.bind(t, sim.RouteTableAssociation{Subnet: n.ID})
 }
 
-func (tx *Tx) DisassociateRouteTable(id sim.AssociationID) error { return errUnfinished }
+// DisassociateRouteTable gives a subnet back to the VPC's main table.
+func (tx *Tx) DisassociateRouteTable(id sim.AssociationID) error {
+	t, a, err := tx.association(id)
+	if err != nil {
+		return err
+	}
+	if a.Main {
+		return sim.Errorf(sim.CodeInvalidParameterValue, "cannot disassociate the main route table association %s", id)
+	}
+	tx.unbind(t, func(x sim.RouteTableAssociation) bool { return x.ID == id })
+	return nil
+}
 
 // ReplaceRouteTableAssociation lets another table serve what an association
 // binds: a subnet, or, for the main association, the VPC.
@@ -71,6 +122,51 @@ type ReplaceRouteTableAssociation struct {
 	RouteTable  sim.RouteTableID
 }
 
-func (tx *Tx) ReplaceRouteTableAssociation(in ReplaceRouteTableAssociation) (out sim.AssociationID, err error) {
-	return out, errUnfinished
+// ReplaceRouteTableAssociation returns the id of the association that follows.
+func (tx *Tx) ReplaceRouteTableAssociation(in ReplaceRouteTableAssociation) (sim.AssociationID, error) {
+	from, a, err := tx.association(in.Association)
+	if err != nil {
+		return "", err
+	}
+	to, err := tx.routeTable(in.RouteTable)
+	switch {
+	case err != nil:
+		return "", err
+	case to.VPC != from.VPC:
+		return "", sim.Errorf(sim.CodeInvalidParameterValue, "Route table %s and network %s belong to different networks", to.ID, from.VPC)
+	case to.ID == from.ID:
+		return a.ID, nil
+	}
+	tx.unbind(from, func(x sim.RouteTableAssociation) bool { return x.ID == a.ID })
+	return tx.bind(to, sim.RouteTableAssociation{Subnet: a.Subnet, Main: a.Main})
+}
+
+// association finds an association and the table that has it.
+func (tx *Tx) association(id sim.AssociationID) (sim.RouteTable, sim.RouteTableAssociation, error) {
+	for _, t := range tx.RouteTables.All() {
+		for _, a := range t.Associations {
+			if a.ID == id && tx.owns(t.Owner) {
+				return t, a, nil
+			}
+		}
+	}
+	return sim.RouteTable{}, sim.RouteTableAssociation{}, kindAssociation.found(false, string(id))
+}
+
+// bind adds an association to a table and gives it an id.
+func (tx *Tx) bind(t sim.RouteTable, a sim.RouteTableAssociation) (sim.AssociationID, error) {
+	id, err := newID[sim.AssociationID](tx, sim.PrefixAssociation)
+	if err != nil {
+		return "", err
+	}
+	a.ID = id
+	t.Associations = append(slices.Clone(t.Associations), a)
+	put(tx, tx.RouteTables, t.ID, t)
+	return id, nil
+}
+
+// unbind removes the associations of a table that gone picks.
+func (tx *Tx) unbind(t sim.RouteTable, gone func(sim.RouteTableAssociation) bool) {
+	t.Associations = slices.DeleteFunc(slices.Clone(t.Associations), gone)
+	put(tx, tx.RouteTables, t.ID, t)
 }

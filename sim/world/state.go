@@ -52,12 +52,14 @@ func newState() *State {
 			func(e sim.ENI) []string { return []string{string(e.Subnet)} },
 			func(e sim.ENI) []string { return some(string(e.Attachment.Instance)) },
 			func(e sim.ENI) []string { return strs(e.SecurityGroups) }),
-		KeyPairs:  newTable[sim.KeyPairID, sim.KeyPair]("key-pair", func(k sim.KeyPair) []string { return []string{string(k.Owner) + "/" + k.Name} }),
-		Images:    newTable[sim.ImageID, sim.Image]("image"),
-		Instances: newTable[sim.InstanceID, sim.Instance]("instance", func(i sim.Instance) []string { return []string{string(i.VPC)} }),
-		Volumes:   newTable[sim.VolumeID, sim.Volume]("volume"),
-		Tokens:    newTable[string, Token]("token"),
-		Settings:  newTable[string, Setting]("setting"),
+		KeyPairs: newTable[sim.KeyPairID, sim.KeyPair]("key-pair", func(k sim.KeyPair) []string { return []string{string(k.Owner) + "/" + k.Name} }),
+		Images:   newTable[sim.ImageID, sim.Image]("image"),
+		Instances: newTable[sim.InstanceID, sim.Instance]("instance",
+			func(i sim.Instance) []string { return []string{string(i.VPC)} },
+			volumesOf),
+		Volumes:  newTable[sim.VolumeID, sim.Volume]("volume"),
+		Tokens:   newTable[string, Token]("token"),
+		Settings: newTable[string, Setting]("setting"),
 	}
 }
 
@@ -166,7 +168,7 @@ func (s *State) KeyPairNamed(owner sim.AccountID, name string) (sim.KeyPair, boo
 
 // AttachmentOf returns the instance and the block device that hold a volume.
 func (s *State) AttachmentOf(v sim.VolumeID) (sim.Instance, sim.BlockDevice, bool) {
-	for _, i := range s.Instances.All() {
+	for _, i := range s.Instances.by(1, string(v)) {
 		for _, d := range i.BlockDevices {
 			if d.Volume == v {
 				return i, d, true
@@ -174,6 +176,14 @@ func (s *State) AttachmentOf(v sim.VolumeID) (sim.Instance, sim.BlockDevice, boo
 		}
 	}
 	return sim.Instance{}, sim.BlockDevice{}, false
+}
+
+func volumesOf(i sim.Instance) []string {
+	var out []string
+	for _, d := range i.BlockDevices {
+		out = append(out, string(d.Volume))
+	}
+	return out
 }
 
 func some(s string) []string {

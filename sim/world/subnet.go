@@ -2,6 +2,8 @@ package world
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 
 	"labsim/sim"
 )
@@ -14,9 +16,77 @@ type CreateSubnet struct {
 	Tags sim.Tags
 }
 
-func (tx *Tx) CreateSubnet(in CreateSubnet) (out sim.Subnet, err error) { return out, errUnfinished }
+// CreateSubnet makes a subnet; the VPC's main route table serves it.
+func (tx *Tx) CreateSubnet(in CreateSubnet) (sim.Subnet, error) {
+	v, err := tx.vpc(in.VPC)
+	if err != nil {
+		return sim.Subnet{}, err
+	}
+	zone, err := tx.subnetZone(in.Zone)
+	if err != nil {
+		return sim.Subnet{}, err
+	}
+	cidr := in.CIDR.Masked()
+	var others []netip.Prefix
+	var numbers []uint32
+	for _, n := range tx.SubnetsOf(v.ID) {
+		others = append(others, n.CIDR)
+		numbers = append(numbers, n.Number)
+	}
+	if err := sim.CheckSubnetCIDR(cidr, v.CIDRs, others); err != nil {
+		return sim.Subnet{}, err
+	}
+	if len(others) >= maxSubnetsPerVPC {
+		return sim.Subnet{}, sim.Errorf("SubnetLimitExceeded", "You have reached the limit on the number of subnets that you can create in the VPC '%s'.", v.ID)
+	}
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return sim.Subnet{}, err
+	}
+	id, err := newID[sim.SubnetID](tx, sim.PrefixSubnet)
+	if err != nil {
+		return sim.Subnet{}, err
+	}
+	n := sim.Subnet{ID: id, Owner: v.Owner, VPC: v.ID, CIDR: cidr, Zone: zone, Number: freeNumber(numbers), Tags: tags}
+	put(tx, tx.Subnets, id, n)
+	return n, nil
+}
 
-func (tx *Tx) DeleteSubnet(id sim.SubnetID) error { return errUnfinished }
+func (tx *Tx) subnetZone(z sim.Zone) (sim.Zone, error) {
+	if z == "" {
+		return tx.Zones()[0], nil
+	}
+	if !slices.Contains(tx.Zones(), z) {
+		return "", sim.Errorf(sim.CodeInvalidParameterValue,
+			"Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %s.",
+			z, strings.Join(strs(tx.Zones()), ", "))
+	}
+	return z, nil
+}
+
+// freeNumber returns the smallest number from 1 on that is not used.
+func freeNumber(used []uint32) uint32 {
+	n := uint32(1)
+	for slices.Contains(used, n) {
+		n++
+	}
+	return n
+}
+
+// DeleteSubnet removes a subnet in which there is no interface any more. An
+// instance that shuts down holds its own until it is terminated.
+func (tx *Tx) DeleteSubnet(id sim.SubnetID) error {
+	n, err := tx.subnet(id)
+	if err != nil {
+		return err
+	}
+	if count(tx.ENIsOfSubnet(id)) > 0 {
+		return inUse("subnet", string(id))
+	}
+	tx.unbind(tx.RouteTableFor(n), func(a sim.RouteTableAssociation) bool { return a.Subnet == id })
+	remove(tx, tx.Subnets, id)
+	return nil
+}
 
 // ModifySubnetAttribute changes what is not nil (EC2 API, ModifySubnetAttribute).
 type ModifySubnetAttribute struct {
@@ -24,4 +94,13 @@ type ModifySubnetAttribute struct {
 	MapPublicIP *bool
 }
 
-func (tx *Tx) ModifySubnetAttribute(in ModifySubnetAttribute) error { return errUnfinished }
+// ModifySubnetAttribute changes what later launches into a subnet get.
+func (tx *Tx) ModifySubnetAttribute(in ModifySubnetAttribute) error {
+	n, err := tx.subnet(in.Subnet)
+	if err != nil {
+		return err
+	}
+	set(&n.MapPublicIP, in.MapPublicIP)
+	put(tx, tx.Subnets, n.ID, n)
+	return nil
+}

@@ -1,6 +1,9 @@
 package world
 
 import (
+	"slices"
+	"strings"
+
 	"labsim/sim"
 )
 
@@ -8,22 +11,66 @@ import (
 type CreateVolume struct {
 	Zone             sim.Zone
 	Size             int    // GiB
-	Type             string // "": gp2, as on AWS
+	Type             string // "": gp2, as on EC2
 	IOPS, Throughput int    // 0: the type's default
 	Encrypted        bool
 	Tags             sim.Tags
 	ClientToken      string
 }
 
-func (tx *Tx) CreateVolume(in CreateVolume) (out sim.Volume, err error) { return out, errUnfinished }
+// CreateVolume makes a volume that is attached to nothing.
+func (tx *Tx) CreateVolume(in CreateVolume) (sim.Volume, error) {
+	return once(tx, "CreateVolume", in.ClientToken, in, tx.volume, func() (sim.Volume, sim.VolumeID, error) {
+		v, err := tx.newVolume(in)
+		return v, v.ID, err
+	})
+}
 
-func (tx *Tx) DeleteVolume(id sim.VolumeID) error { return errUnfinished }
+func (tx *Tx) newVolume(in CreateVolume) (sim.Volume, error) {
+	v, err := checkVolume(in)
+	if err != nil {
+		return sim.Volume{}, err
+	}
+	if in.Zone == "" {
+		return sim.Volume{}, missing("availabilityZone")
+	}
+	if !slices.Contains(tx.Zones(), in.Zone) {
+		return sim.Volume{}, sim.Errorf("InvalidZone.NotFound", "The zone '%s' does not exist.", in.Zone)
+	}
+	if !ownedBelow(tx, tx.Volumes, func(v sim.Volume) sim.AccountID { return v.Owner }, maxVolumes) {
+		return sim.Volume{}, sim.Errorf("VolumeLimitExceeded", "The maximum number of volumes has been reached.")
+	}
+	if v.Tags, err = newTags(in.Tags); err != nil {
+		return sim.Volume{}, err
+	}
+	if v.ID, err = newID[sim.VolumeID](tx, sim.PrefixVolume); err != nil {
+		return sim.Volume{}, err
+	}
+	v.Owner, v.Zone, v.CreateTime = tx.Account, in.Zone, tx.Now
+	put(tx, tx.Volumes, v.ID, v)
+	return v, nil
+}
+
+// DeleteVolume lets a volume that is attached to nothing die, with its data.
+// It is deleting until VolumeGone.
+func (tx *Tx) DeleteVolume(id sim.VolumeID) error {
+	v, err := tx.volume(id)
+	if err != nil {
+		return err
+	}
+	if i, _, ok := tx.AttachmentOf(id); ok {
+		return sim.Errorf("VolumeInUse", "Volume %s is currently attached to %s", id, i.ID)
+	}
+	v.Status.Deleting = true
+	put(tx, tx.Volumes, id, v)
+	return nil
+}
 
 // AttachVolume gives a volume to an instance (EC2 API, AttachVolume).
 type AttachVolume struct {
 	Volume   sim.VolumeID
 	Instance sim.InstanceID
-	Device   string // /dev/sd[f-p]
+	Device   string // /dev/sd[b-z], best f to p
 }
 
 // VolumeAttachment is a volume's place in an instance.
@@ -32,8 +79,62 @@ type VolumeAttachment struct {
 	sim.BlockDevice
 }
 
-func (tx *Tx) AttachVolume(in AttachVolume) (out VolumeAttachment, err error) {
-	return out, errUnfinished
+// AttachVolume needs an available volume in the zone of a stopped instance.
+func (tx *Tx) AttachVolume(in AttachVolume) (VolumeAttachment, error) {
+	v, err := tx.volume(in.Volume)
+	if err != nil {
+		return VolumeAttachment{}, err
+	}
+	i, err := tx.instance(in.Instance)
+	if err != nil {
+		return VolumeAttachment{}, err
+	}
+	if err := tx.checkAttach(v, i, in.Device); err != nil {
+		return VolumeAttachment{}, err
+	}
+	d := sim.BlockDevice{Device: in.Device, Volume: v.ID, AttachTime: tx.Now}
+	i.BlockDevices = append(slices.Clone(i.BlockDevices), d)
+	put(tx, tx.Instances, i.ID, i)
+	return VolumeAttachment{i.ID, d}, nil
+}
+
+func (tx *Tx) checkAttach(v sim.Volume, i sim.Instance, device string) error {
+	if err := checkDevice(device, tx.Images.Row(i.Image)); err != nil {
+		return err
+	}
+	if err := tx.checkFree(v, i); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(i.BlockDevices, func(d sim.BlockDevice) bool { return sameDevice(d.Device, device) }) {
+		return sim.Errorf(sim.CodeInvalidParameterValue, "Invalid value '%s' for unixDevice. Attachment point %s is already in use", device, device)
+	}
+	return onlyStopped(i, "attached to")
+}
+
+// checkFree says why a volume can't be given to an instance, whatever the
+// instance's state is.
+func (tx *Tx) checkFree(v sim.Volume, i sim.Instance) error {
+	if _, _, taken := tx.AttachmentOf(v.ID); taken {
+		return sim.Errorf("VolumeInUse", "%s is already attached to an instance", v.ID)
+	}
+	if s := tx.VolumeState(v); s != sim.VolumeAvailable {
+		return sim.Errorf(sim.CodeIncorrectState, "Volume '%s' is in the '%s' state; it must be 'available'.", v.ID, s)
+	}
+	if v.Zone != i.Zone {
+		return sim.Errorf("InvalidVolume.ZoneMismatch", "The volume '%s' is not in the same availability zone as instance '%s'", v.ID, i.ID)
+	}
+	return nil
+}
+
+// onlyStopped refuses what the agent can't do to a guest that runs.
+func onlyStopped(i sim.Instance, what string) error {
+	switch i.Status.State {
+	case sim.StateStopped:
+		return nil
+	case sim.StateRunning:
+		return sim.Errorf(sim.CodeUnsupportedOperation, "A volume can't be %s a running instance in labsim yet. Stop the instance '%s' first.", what, i.ID)
+	}
+	return sim.Errorf(sim.CodeIncorrectState, "Instance '%s' is not 'running' or 'stopped'.", i.ID)
 }
 
 // DetachVolume takes a volume from its instance; Instance and Device may be
@@ -45,6 +146,64 @@ type DetachVolume struct {
 	Force    bool
 }
 
-func (tx *Tx) DetachVolume(in DetachVolume) (out VolumeAttachment, err error) {
-	return out, errUnfinished
+// DetachVolume returns where the volume was.
+func (tx *Tx) DetachVolume(in DetachVolume) (VolumeAttachment, error) {
+	if _, err := tx.volume(in.Volume); err != nil {
+		return VolumeAttachment{}, err
+	}
+	i, d, ok := tx.AttachmentOf(in.Volume)
+	switch {
+	case !ok:
+		return VolumeAttachment{}, sim.Errorf(sim.CodeIncorrectState, "Volume '%s' is in the 'available' state.", in.Volume)
+	case in.Instance != "" && in.Instance != i.ID || in.Device != "" && in.Device != d.Device:
+		return VolumeAttachment{}, sim.Errorf("InvalidAttachment.NotFound", "The volume '%s' is not attached to instance '%s' as device '%s'.", in.Volume, or(string(in.Instance), string(i.ID)), or(in.Device, d.Device))
+	}
+	if err := onlyStopped(i, "detached from"); err != nil {
+		return VolumeAttachment{}, err
+	}
+	i.BlockDevices = slices.DeleteFunc(slices.Clone(i.BlockDevices), func(x sim.BlockDevice) bool { return x.Volume == in.Volume })
+	put(tx, tx.Instances, i.ID, i)
+	return VolumeAttachment{i.ID, d}, nil
+}
+
+// checkMappings checks the volumes of a launch.
+func checkMappings(mappings []BlockDeviceMapping, image sim.Image) error {
+	for n, m := range mappings {
+		if err := checkDevice(m.Device, image); err != nil {
+			return err
+		}
+		for _, other := range mappings[:n] {
+			if m.Volume != "" && other.Volume == m.Volume {
+				return sim.Errorf("VolumeInUse", "%s is used in more than one block-device mapping", m.Volume)
+			}
+			if sameDevice(other.Device, m.Device) {
+				return sim.Errorf("InvalidBlockDeviceMapping", "The device '%s' is used in more than one block-device mapping", m.Device)
+			}
+		}
+	}
+	return nil
+}
+
+// checkDevice: /dev/sd and /dev/xvd with b to z (EC2 User Guide, "Device names
+// on Linux instances"); a is the root's, which is the image itself here.
+func checkDevice(device string, image sim.Image) error {
+	letter := deviceLetter(device)
+	if device == image.RootDevice || letter == "a" || letter == "a1" {
+		return sim.Errorf(sim.CodeUnsupportedOperation, "The root device %s is the image itself in labsim; it can't be mapped to a volume.", device)
+	}
+	if len(letter) != 1 || letter < "b" || letter > "z" {
+		return sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter device is invalid. %s is not a valid EBS device name.", device, device)
+	}
+	return nil
+}
+
+// sameDevice: /dev/sdf and /dev/xvdf are one device in the guest.
+func sameDevice(a, b string) bool { return deviceLetter(a) == deviceLetter(b) }
+
+func deviceLetter(device string) string {
+	if l, ok := strings.CutPrefix(device, "/dev/sd"); ok {
+		return l
+	}
+	l, _ := strings.CutPrefix(device, "/dev/xvd")
+	return l
 }

@@ -13,9 +13,49 @@ type CreateVPC struct {
 	Tags    sim.Tags
 }
 
-func (tx *Tx) CreateVPC(in CreateVPC) (out sim.VPC, err error) { return out, errUnfinished }
+// CreateVPC makes a VPC with its main route table and its default security group.
+func (tx *Tx) CreateVPC(in CreateVPC) (sim.VPC, error) {
+	cidr := in.CIDR.Masked()
+	if err := sim.CheckVPCCIDR(cidr); err != nil {
+		return sim.VPC{}, err
+	}
+	if in.Tenancy != "" && in.Tenancy != "default" {
+		return sim.VPC{}, sim.Errorf(sim.CodeUnsupportedOperation, "The tenancy '%s' is not simulated; use 'default'.", in.Tenancy)
+	}
+	if !ownedBelow(tx, tx.VPCs, func(v sim.VPC) sim.AccountID { return v.Owner }, maxVPCs) {
+		return sim.VPC{}, sim.Errorf("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+	}
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return sim.VPC{}, err
+	}
+	id, err := newID[sim.VPCID](tx, sim.PrefixVPC)
+	if err != nil {
+		return sim.VPC{}, err
+	}
+	v := sim.VPC{ID: id, Owner: tx.Account, CIDRs: []netip.Prefix{cidr}, Tenancy: "default", DNSSupport: true, Tags: tags}
+	put(tx, tx.VPCs, id, v)
+	if err := tx.newMainRouteTable(v); err != nil {
+		return sim.VPC{}, err
+	}
+	return v, tx.newDefaultGroup(v)
+}
 
-func (tx *Tx) DeleteVPC(id sim.VPCID) error { return errUnfinished }
+// DeleteVPC removes a VPC in which nothing is left but what CreateVPC made.
+func (tx *Tx) DeleteVPC(id sim.VPCID) error {
+	if _, err := tx.vpc(id); err != nil {
+		return err
+	}
+	_, hasGateway := tx.GatewayOf(id)
+	if hasGateway || count(tx.SubnetsOf(id)) > 0 || count(tx.ENIsOfVPC(id)) > 0 ||
+		count(tx.RouteTablesOf(id)) > 1 || count(tx.SecurityGroupsOf(id)) > 1 {
+		return inUse("vpc", string(id))
+	}
+	remove(tx, tx.RouteTables, tx.MainRouteTable(id).ID)
+	remove(tx, tx.SecurityGroups, tx.DefaultGroup(id).ID)
+	remove(tx, tx.VPCs, id)
+	return nil
+}
 
 // ModifyVPCAttribute changes what is not nil (EC2 API, ModifyVpcAttribute).
 type ModifyVPCAttribute struct {
@@ -24,4 +64,21 @@ type ModifyVPCAttribute struct {
 	DNSHostnames *bool
 }
 
-func (tx *Tx) ModifyVPCAttribute(in ModifyVPCAttribute) error { return errUnfinished }
+// ModifyVPCAttribute changes a VPC's DNS settings; hostnames need support.
+func (tx *Tx) ModifyVPCAttribute(in ModifyVPCAttribute) error {
+	v, err := tx.vpc(in.VPC)
+	if err != nil {
+		return err
+	}
+	set(&v.DNSSupport, in.DNSSupport)
+	set(&v.DNSHostnames, in.DNSHostnames)
+	put(tx, tx.VPCs, v.ID, v)
+	return nil
+}
+
+// set gives a field its new value where there is one.
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}

@@ -1,0 +1,75 @@
+package world
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"labsim/sim"
+)
+
+// once makes something at most once per client token (EC2 API Reference,
+// "Ensuring idempotency in Amazon EC2 API requests"): the same request again
+// gets what the first one made, another request with its token is refused. A
+// token whose resource is gone counts as unused.
+func once[T any, K ~string](tx *Tx, action, token string, in any, get func(K) (T, error), make func() (T, K, error)) (T, error) {
+	if token == "" {
+		out, _, err := make()
+		return out, err
+	}
+	var none T
+	if len(token) > maxClientToken {
+		return none, sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter clientToken is invalid. The length exceeds the maximum of %d characters.", token, maxClientToken)
+	}
+	request, err := requestHash(in)
+	if err != nil {
+		return none, err
+	}
+	key := string(tx.Account) + "/" + action + "/" + token
+	if used, ok := tx.Tokens.Get(key); ok {
+		out, err := get(K(used.Resource))
+		switch {
+		case err != nil: // gone
+		case used.Request != request:
+			return none, sim.Errorf("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
+		default:
+			return out, nil
+		}
+	}
+	out, id, err := make()
+	if err != nil {
+		return none, err
+	}
+	put(tx, tx.Tokens, key, Token{Request: request, Resource: string(id)})
+	return out, nil
+}
+
+func requestHash(in any) (string, error) {
+	data, err := json.Marshal(in)
+	h := sha256.Sum256(data)
+	return hex.EncodeToString(h[:]), err
+}
+
+// purgeTokens forgets the tokens whose resource is gone.
+func (tx *Tx) purgeTokens() {
+	resources := map[string]bool{}
+	for _, i := range tx.Instances.All() {
+		resources[string(i.Reservation)] = true
+	}
+	var gone []string
+	for key, t := range tx.Tokens.All() {
+		if !resources[t.Resource] && !tx.stands(t.Resource) {
+			gone = append(gone, key)
+		}
+	}
+	for _, key := range gone {
+		remove(tx, tx.Tokens, key)
+	}
+}
+
+func (tx *Tx) stands(resource string) bool {
+	_, volume := tx.Volumes.Get(sim.VolumeID(resource))
+	_, table := tx.RouteTables.Get(sim.RouteTableID(resource))
+	_, eni := tx.ENIs.Get(sim.ENIID(resource))
+	return volume || table || eni
+}
