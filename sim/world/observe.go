@@ -27,6 +27,7 @@ type Observation struct {
 	// container is gone). It leads to a transition only where that is legal.
 	State    sim.InstanceState
 	Boot     int             // the Boot that this is about
+	Run      string          // the engine's life in which it runs; "": not known now
 	Error    string          // why the last try failed; "" clears it
 	HostKeys []string        // nil: not known now
 	Reason   sim.StateReason // zero: the usual one of the transition
@@ -43,6 +44,9 @@ func (tx *Tx) ObserveInstance(id sim.InstanceID, o Observation) error {
 	i.Status.Error = o.Error
 	if o.HostKeys != nil {
 		i.Status.HostKeys = o.HostKeys
+	}
+	if o.Run != "" {
+		i.Status.Run = o.Run
 	}
 	i.Status.Boot = max(i.Status.Boot, o.Boot)
 	switch current := o.Boot >= i.Boot; o.State {
