@@ -1,0 +1,140 @@
+package path
+
+import (
+	"net/netip"
+
+	"labsim/sim"
+)
+
+// notCarried are ranges that an internet gateway takes from nobody.
+var notCarried = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("100.64.0.0/10"),
+}
+
+// fromInterface follows a packet out of an instance.
+func (t *tracer) fromInterface(from at) {
+	t.running(from)
+	to, ok := t.goal(from.eni.VPC)
+	if !ok {
+		return
+	}
+	t.pass(Hop{Kind: KindENI, Resource: string(from.eni.ID), Text: sim.T("leaves %s from %s for %s", t.label(from), from.addr.String(), to.String())})
+	if to == from.addr {
+		t.pass(Hop{Kind: KindTarget, Resource: string(from.instance.ID), Text: sim.T("%s is its own address: the packet stays inside", to.String())})
+		return
+	}
+	if t.router(from, to) {
+		return
+	}
+	r := t.route(from.eni, to)
+	switch r.kind {
+	case routeLocal:
+		t.pass(r.hop(sim.T("%s is inside the VPC: the router takes it there", to.String())))
+		t.local(from, to)
+	case routeGateway:
+		t.allow(r.hop(sim.T("route table %s sends %s to the internet gateway", r.name(), r.dst.String())))
+		t.leave(from, to)
+	case routeENI:
+		t.pass(r.hop(sim.T("route table %s sends %s to the network interface %s", r.name(), r.dst.String(), string(r.eni.ID))))
+		t.middlebox(from, to, r.eni)
+	default:
+		t.noRoute(from, to, r)
+	}
+}
+
+// local follows a packet to another interface of the VPC.
+func (t *tracer) local(from at, dst netip.Addr) {
+	e, ok := t.byPrivate(from.eni.VPC, dst)
+	if !ok {
+		t.stop(Hop{Kind: KindEndpoint, Resource: dst.String(), Counter: "drop:no-route", Text: sim.T("no instance has the address %s", dst.String())})
+		t.group(from, true, dst)
+		return
+	}
+	to := t.of(e)
+	t.running(to)
+	t.group(from, true, dst)
+	t.group(to, false, from.addr)
+	t.arrived(to)
+	t.answerInside(to, from)
+}
+
+// answerInside follows the answer between two interfaces of a VPC.
+func (t *tracer) answerInside(from, to at) {
+	r := t.route(from.eni, to.addr)
+	if r.kind == routeLocal {
+		t.pass(r.hop(sim.T("%s is inside the VPC: the router takes it there", to.addr.String())))
+		t.pass(Hop{Kind: KindTarget, Resource: string(to.instance.ID), Text: sim.T("the answer is back at %s", t.label(to))})
+		return
+	}
+	t.stop(r.hop(sim.T("the answer is lost: route table %s sends %s elsewhere", r.name(), r.dst.String())), deleteRoute(r))
+}
+
+// leave follows a packet to the internet gateway and beyond.
+func (t *tracer) leave(from at, dst netip.Addr) {
+	g, _ := t.s.GatewayOf(from.eni.VPC)
+	gateway := Hop{Kind: KindGateway, Resource: string(g.ID)}
+	if within(dst, notCarried) {
+		gateway.Text = sim.T("the internet gateway doesn't carry private addresses such as %s", dst.String())
+		t.stop(gateway)
+	}
+	if dst == t.host() {
+		gateway.Text = sim.T("%s is the machine that labsim runs on; instances can't open connections to it", dst.String())
+		t.stop(gateway)
+	}
+	src := from.eni.PublicIP
+	if !src.IsValid() {
+		t.stop(Hop{Kind: KindPublic, Resource: string(from.eni.ID), Counter: "drop:no-public-address",
+			Text: sim.T("%s has no public address, so the internet gateway doesn't take its packets", t.label(from))}, t.giveAddress(from.eni))
+	}
+	t.group(from, true, dst)
+	if src.IsValid() {
+		t.allow(Hop{Kind: KindPublic, Resource: string(g.ID), Text: sim.T("the internet gateway writes %s as the sender in place of %s", src.String(), from.addr.String())})
+	} else {
+		src = t.host()
+	}
+	if within(dst, notCarried) || dst == t.host() {
+		return
+	}
+	t.outside(from, src, dst)
+}
+
+// outside follows a packet of an instance that is beyond its gateway.
+func (t *tracer) outside(from at, src, dst netip.Addr) {
+	if e, ok := t.holder(dst); ok {
+		t.arriveByGateway(src, t.of(e))
+		t.answer()
+		t.pass(Hop{Kind: KindTarget, Resource: string(from.instance.ID), Text: sim.T("the answer is back at %s", t.label(from))})
+		return
+	}
+	h := Hop{Kind: KindInternet}
+	if t.public.Contains(dst) {
+		h.Text = sim.T("no running instance has the public address %s", dst.String())
+	} else {
+		h.Text = sim.T("labsim's internet is the range %s and no more: it works offline, and nothing beyond can be reached", t.public.String())
+	}
+	t.stop(h)
+}
+
+// middlebox ends at an interface that a route names: what the instance behind
+// does with foreign packets is its own.
+func (t *tracer) middlebox(from at, dst netip.Addr, e sim.ENI) {
+	box := t.of(e)
+	t.running(box)
+	if e.SourceDestCheck {
+		t.stop(Hop{Kind: KindENI, Resource: string(e.ID), Text: sim.T("%s takes packets for its own address only: its source/destination check is on", t.label(box))}, noCheck(e))
+	}
+	t.group(from, true, dst)
+	t.group(box, false, from.addr)
+	t.stop(Hop{Kind: KindInstance, Resource: string(box.instance.ID), Text: sim.T("what %s does with a packet for %s is its own affair: the trace ends here", t.label(box), dst.String())})
+}
+
+// byPrivate returns the interface of a VPC that has that private address.
+func (t *tracer) byPrivate(v sim.VPCID, a netip.Addr) (sim.ENI, bool) {
+	for _, e := range t.s.ENIsOfVPC(v) {
+		if e.PrivateIP == a && t.wired(e) {
+			return e, true
+		}
+	}
+	return sim.ENI{}, false
+}
