@@ -1,0 +1,202 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"labsim/sim"
+	"labsim/sim/world"
+)
+
+// Format is the version of the file that this build writes. Fields that a row
+// gains don't change it; what an older build would read wrongly does.
+const Format = 1
+
+// migrations[n] turns a file of format n into one of format n+1.
+var migrations = map[int]func(*bbolt.Tx) error{}
+
+var (
+	metaBucket = []byte("labsim")
+	formatKey  = []byte("format")
+)
+
+// lockWait is how long Open waits for another process to let the file go.
+const lockWait = time.Second
+
+// Store is an open file. It is locked against other processes until Close.
+type Store struct{ db *bbolt.DB }
+
+// Open opens the file at path, or makes an empty one. What keeps it from that
+// is a *sim.Failure.
+func Open(path string) (*Store, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return nil, openFailure(path, err)
+	}
+	if err := bringUpToDate(db, path, Format); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Store{db: db}, nil
+}
+
+// Close lets the file go.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Rows yields all the rows that were committed.
+func (s *Store) Rows() iter.Seq2[world.Change, error] {
+	return func(yield func(world.Change, error) bool) {
+		errStop := errors.New("stop")
+		err := s.db.View(func(tx *bbolt.Tx) error {
+			return tx.ForEach(func(table []byte, b *bbolt.Bucket) error {
+				if string(table) == string(metaBucket) {
+					return nil
+				}
+				return b.ForEach(func(id, data []byte) error {
+					if !yield(world.Change{Table: string(table), ID: string(id), Data: slices.Clone(data)}, nil) {
+						return errStop
+					}
+					return nil
+				})
+			})
+		})
+		if err != nil && !errors.Is(err, errStop) {
+			yield(world.Change{}, err)
+		}
+	}
+}
+
+// Commit makes the changes durable, all of them or, with an error, none.
+func (s *Store) Commit(changes []world.Change) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		for _, c := range changes {
+			if err := write(tx, c); err != nil {
+				return fmt.Errorf("%s %s: %w", c.Table, c.ID, err)
+			}
+		}
+		return nil
+	})
+}
+
+func write(tx *bbolt.Tx, c world.Change) error {
+	b, err := tx.CreateBucketIfNotExists([]byte(c.Table))
+	if err != nil {
+		return err
+	}
+	if c.Data == nil {
+		return b.Delete([]byte(c.ID))
+	}
+	return b.Put([]byte(c.ID), c.Data)
+}
+
+// bringUpToDate migrates the file to the wanted format, or says why it can't.
+func bringUpToDate(db *bbolt.DB, path string, want int) error {
+	have, err := formatOf(db)
+	switch {
+	case err != nil:
+		return foreign(path, err)
+	case have == want:
+		return nil
+	case have > want:
+		return &sim.Failure{
+			What: sim.T("%s was written by a newer labsim (format %d; this one knows up to %d)", path, have, want),
+			Next: []sim.Text{sim.T("Run the newer labsim again. The file was not changed.")},
+		}
+	case have > 0:
+		if err := backUp(db, path+".format-"+strconv.Itoa(have)); err != nil {
+			return migrationFailure(path, have, want, err)
+		}
+	}
+	err = db.Update(func(tx *bbolt.Tx) error { return migrate(tx, have, want) })
+	if err != nil {
+		return migrationFailure(path, have, want, err)
+	}
+	return nil
+}
+
+// formatOf returns the format of the file, 0 where nothing was written yet.
+func formatOf(db *bbolt.DB) (format int, err error) {
+	err = db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		if meta != nil {
+			format, err = strconv.Atoi(string(meta.Get(formatKey)))
+			return err
+		}
+		if first, _ := tx.Cursor().First(); first != nil {
+			return fmt.Errorf("it has a bucket %q, but no %q", first, metaBucket)
+		}
+		return nil
+	})
+	return format, err
+}
+
+// migrate lifts the format step by step, in one transaction.
+func migrate(tx *bbolt.Tx, have, want int) error {
+	for n := have; n > 0 && n < want; n++ {
+		step := migrations[n]
+		if step == nil {
+			return fmt.Errorf("no way from format %d to %d", n, n+1)
+		}
+		if err := step(tx); err != nil {
+			return fmt.Errorf("from format %d to %d: %w", n, n+1, err)
+		}
+	}
+	meta, err := tx.CreateBucketIfNotExists(metaBucket)
+	if err != nil {
+		return err
+	}
+	return meta.Put(formatKey, []byte(strconv.Itoa(want)))
+}
+
+// backUp copies the file as it is. A copy that is there already is of an
+// attempt that failed, and is written anew.
+func backUp(db *bbolt.DB, path string) error {
+	return db.View(func(tx *bbolt.Tx) error { return tx.CopyFile(path, 0o600) })
+}
+
+func migrationFailure(path string, have, want int, err error) error {
+	return &sim.Failure{
+		What: sim.T("%s is of format %d and could not be brought to format %d", path, have, want),
+		Next: []sim.Text{sim.T("Run the labsim that wrote it. The file is as it was.")},
+		Err:  err,
+	}
+}
+
+func foreign(path string, err error) error {
+	return &sim.Failure{
+		What: sim.T("%s is not a state file of labsim, or is damaged", path),
+		Next: []sim.Text{sim.T("Move it away and start again. The file was not changed.")},
+		Err:  err,
+	}
+}
+
+func openFailure(path string, err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return &sim.Failure{
+			What: sim.T("%s is in use by another labsim", path),
+			Next: []sim.Text{sim.T("End the other one, or wait until it has ended.")},
+		}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return &sim.Failure{
+			What: sim.T("%s can't be opened", path),
+			Next: []sim.Text{sim.T("Check that its directory exists and may be written to.")},
+			Err:  err,
+		}
+	case errors.Is(err, os.ErrInvalid), errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+		return foreign(path, err)
+	}
+	return &sim.Failure{
+		What: sim.T("%s can't be opened", path),
+		Next: []sim.Text{sim.T("Check the disk: space left, read-only, errors in the kernel's log.")},
+		Err:  err,
+	}
+}

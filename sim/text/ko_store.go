@@ -1,0 +1,17 @@
+package text
+
+var _ = add(map[string]string{
+	"%s was written by a newer labsim (format %d; this one knows up to %d)": "%s은(는) 더 새로운 labsim이 작성했습니다(형식 %d, 이 버전은 %d까지 지원)",
+	"Run the newer labsim again. The file was not changed.":                 "더 새로운 labsim을 다시 실행하십시오. 파일은 변경되지 않았습니다.",
+
+	"%s is of format %d and could not be brought to format %d": "%s은(는) 형식 %d이며 형식 %d(으)로 변환하지 못했습니다",
+	"Run the labsim that wrote it. The file is as it was.":     "이 파일을 작성한 labsim을 실행하십시오. 파일은 그대로입니다.",
+
+	"%s is not a state file of labsim, or is damaged":                    "%s은(는) labsim 상태 파일이 아니거나 손상되었습니다",
+	"Move it away and start again. The file was not changed.":            "파일을 다른 곳으로 옮기고 다시 시작하십시오. 파일은 변경되지 않았습니다.",
+	"%s is in use by another labsim":                                     "다른 labsim이 %s을(를) 사용 중입니다",
+	"End the other one, or wait until it has ended.":                     "다른 labsim을 종료하거나 끝날 때까지 기다리십시오.",
+	"%s can't be opened":                                                 "%s을(를) 열 수 없습니다",
+	"Check that its directory exists and may be written to.":             "디렉터리가 있고 쓸 수 있는지 확인하십시오.",
+	"Check the disk: space left, read-only, errors in the kernel's log.": "디스크를 확인하십시오: 남은 공간, 읽기 전용 여부, 커널 로그의 오류.",
+})
