@@ -104,16 +104,13 @@ func compileTable(s *world.State, t sim.RouteTable, enis []wired) RouteTable {
 			continue
 		}
 		route := Route{Destination: r.Destination, Kind: RouteBlackhole}
-		switch r.Target.Kind {
-		case sim.TargetInternetGateway:
-			if g, ok := s.InternetGateways.Get(sim.InternetGatewayID(r.Target.ID)); ok && g.VPC == t.VPC {
-				route.Kind = RouteGateway
-			}
-		case sim.TargetENI:
-			id := sim.ENIID(r.Target.ID)
-			if slices.ContainsFunc(enis, func(w wired) bool { return w.ID == id }) {
-				route.Kind, route.ENI = RouteENI, id
-			}
+		id := sim.ENIID(r.Target.ID)
+		switch {
+		case s.RouteState(t, r) == world.RouteBlackhole:
+		case r.Target.Kind == sim.TargetInternetGateway:
+			route.Kind = RouteGateway
+		case slices.ContainsFunc(enis, func(w wired) bool { return w.ID == id }):
+			route.Kind, route.ENI = RouteENI, id
 		}
 		out.Routes = append(out.Routes, route)
 	}

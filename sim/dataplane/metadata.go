@@ -14,7 +14,7 @@ func compileMetadata(s *world.State, r sim.Region, v sim.VPC, w wired) Metadata 
 		Addr: w.PrivateIP, Instance: i.ID, Account: i.Owner, Reservation: i.Reservation, LaunchIndex: i.LaunchIndex,
 		Image: i.Image, Type: i.Type, Zone: i.Zone, Hostname: sim.PrivateDNSName(r, w.PrivateIP),
 		Public: w.PublicIP, MAC: w.MAC, ENI: w.ID, VPC: v.ID, Subnet: w.Subnet, VPCCIDR: v.CIDR(), SubnetCIDR: n.CIDR,
-		Groups: w.SecurityGroups, KeyName: i.KeyName, UserData: i.UserData, BlockDevices: blockDevices(i, image),
+		Groups: w.SecurityGroups, KeyName: i.KeyName, PublicKey: i.PublicKey, UserData: i.UserData, BlockDevices: blockDevices(i, image),
 		TokensRequired: i.MetadataOptions.TokensRequired, HopLimit: max(1, i.MetadataOptions.HopLimit),
 		Disabled: i.MetadataOptions.Disabled, Architecture: image.Architecture,
 	}
@@ -23,9 +23,6 @@ func compileMetadata(s *world.State, r sim.Region, v sim.VPC, w wired) Metadata 
 	}
 	for _, g := range w.SecurityGroups {
 		m.GroupNames = append(m.GroupNames, s.SecurityGroups.Row(g).Name)
-	}
-	if k, ok := s.KeyPairNamed(i.Owner, i.KeyName); ok {
-		m.PublicKey = k.PublicKey
 	}
 	if i.MetadataOptions.InstanceTags {
 		m.Tags = i.Tags

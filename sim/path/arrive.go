@@ -65,9 +65,6 @@ func (t *tracer) arriveByGateway(src netip.Addr, to at) {
 		return
 	}
 	t.allow(r.hop(sim.T("route table %s sends %s to the internet gateway", r.name(), r.dst.String())))
-	if within(src, notCarried) {
-		t.stop(Hop{Kind: KindGateway, Resource: string(g.ID), Text: sim.T("the internet gateway doesn't carry private addresses such as %s", src.String())})
-	}
 }
 
 // arrived ends the way there.
@@ -80,13 +77,12 @@ func (t *tracer) arrived(to at) {
 // noRoute stops a packet that no route of the sender's table takes along.
 func (t *tracer) noRoute(from at, dst netip.Addr, r route) {
 	h := r.hop(sim.T("route table %s has no route to %s", r.name(), dst.String()))
-	h.Counter = "drop:no-route"
 	if r.dst.IsValid() {
 		h.Text = sim.T("route table %s has %s, but its target doesn't stand: a blackhole", r.name(), r.dst.String())
 	}
+	h.Counter = dropNoRoute
 	if within(dst, notCarried) || dst == t.host() {
 		t.stop(h) // a route to the gateway wouldn't help
-		t.group(from, true, dst)
 		return
 	}
 	t.stop(h, t.addRoute(from.eni, r))
@@ -102,6 +98,7 @@ func (t *tracer) noAnswer(to at, src netip.Addr, r route) {
 	if r.dst.IsValid() {
 		h.Text = sim.T("the subnet of %s can't answer: its route table %s has %s, which doesn't lead to the internet gateway", t.label(to), r.name(), r.dst.String())
 	}
+	h.Counter = r.drop()
 	t.stop(h, t.addRoute(to.eni, r))
 }
 

@@ -4,7 +4,7 @@
 //
 // Invariant: a verdict is the packet's fate in the dataplane (sim/dataplane):
 // both follow the same order. Out of an interface: the router's own addresses;
-// the subnet's route table, longest prefix first; what the internet gateway
-// takes; the sender's groups; the receiver's groups. Then the answer's way back,
+// whether the target stands; the sender's groups; the subnet's route, longest
+// prefix first, and what the internet gateway takes; the receiver's groups. Then the answer's way back,
 // which the groups let pass because they are stateful, and the routes may not.
 package path

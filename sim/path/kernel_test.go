@@ -108,7 +108,7 @@ func (k kernel) forward(v *dataplane.VPC, in port, p packet) (port, bool) {
 		return out, k.input(v, p)
 	}
 	if out.gateway {
-		if contains(unroutable, p.dst) || p.dst == sim.AddrAt(k.c.Public, 1) && !p.reply || translate(v, p.src, false) == p.src {
+		if !p.reply && (contains(unroutable, p.dst) || p.dst == sim.AddrAt(k.c.Public, 1)) || translate(v, p.src, false) == p.src {
 			return port{}, false
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"labsim/sim"
+	"labsim/sim/world"
 )
 
 type routeKind int
@@ -14,6 +15,13 @@ const (
 	routeLocal
 	routeGateway
 	routeENI
+)
+
+// Counters of the router's own drops, as dataplane.Counter says.
+const (
+	dropNoRoute = "drop:no-route"
+	dropCheck   = "drop:source-dest-check"
+	dropRouter  = "drop:router"
 )
 
 // route is what a subnet's table does with an address.
@@ -32,6 +40,18 @@ func (r route) hop(text sim.Text) Hop {
 		h.Rule = r.dst.String()
 	}
 	return h
+}
+
+// drop names the counter of packets that the route doesn't bring anywhere; ""
+// where that is not the router's to say.
+func (r route) drop() string {
+	switch {
+	case r.kind == routeNone || r.kind == routeBlackhole:
+		return dropNoRoute
+	case r.kind == routeENI && r.eni.SourceDestCheck:
+		return dropCheck
+	}
+	return ""
 }
 
 // route returns the route of an interface's subnet to dst: the longest prefix
@@ -56,15 +76,13 @@ func (t *tracer) route(e sim.ENI, dst netip.Addr) route {
 
 // standing returns what a route does: a blackhole, unless its target stands.
 func (t *tracer) standing(table sim.RouteTable, r sim.Route) (routeKind, sim.ENI) {
-	switch r.Target.Kind {
-	case sim.TargetInternetGateway:
-		if g, ok := t.s.InternetGateways.Get(sim.InternetGatewayID(r.Target.ID)); ok && g.VPC == table.VPC {
-			return routeGateway, sim.ENI{}
-		}
-	case sim.TargetENI:
-		if e, ok := t.s.ENIs.Get(sim.ENIID(r.Target.ID)); ok && e.VPC == table.VPC && t.wired(e) {
-			return routeENI, e
-		}
+	e := t.s.ENIs.Row(sim.ENIID(r.Target.ID))
+	switch {
+	case t.s.RouteState(table, r) == world.RouteBlackhole:
+	case r.Target.Kind == sim.TargetInternetGateway:
+		return routeGateway, sim.ENI{}
+	case e.VPC == table.VPC:
+		return routeENI, e
 	}
 	return routeBlackhole, sim.ENI{}
 }
@@ -87,6 +105,7 @@ func (t *tracer) router(from at, dst netip.Addr) bool {
 		h.Text = sim.T("%s is the VPC's resolver; security groups don't filter it", dst.String())
 	case dst == sim.MetadataAddr || dns || t.isRouter(v.ID, dst):
 		h.Text = sim.T("%s is the VPC's router: it doesn't answer %s", dst.String(), t.traffic())
+		h.Counter = dropRouter
 		t.stop(h)
 		return true
 	default:

@@ -30,30 +30,39 @@ func (t *tracer) fromInterface(from at) {
 	r := t.route(from.eni, to)
 	switch r.kind {
 	case routeLocal:
-		t.pass(r.hop(sim.T("%s is inside the VPC: the router takes it there", to.String())))
-		t.local(from, to)
+		t.local(from, to, r.hop(sim.T("%s is inside the VPC: the router takes it there", to.String())))
 	case routeGateway:
+		t.group(from, true, to)
 		t.allow(r.hop(sim.T("route table %s sends %s to the internet gateway", r.name(), r.dst.String())))
 		t.leave(from, to)
 	case routeENI:
-		t.pass(r.hop(sim.T("route table %s sends %s to the network interface %s", r.name(), r.dst.String(), string(r.eni.ID))))
+		h := r.hop(sim.T("route table %s sends %s to the network interface %s", r.name(), r.dst.String(), string(r.eni.ID)))
+		if r.eni.PrivateIP == to {
+			t.local(from, to, h)
+			return
+		}
+		t.group(from, true, to)
+		t.pass(h)
 		t.middlebox(from, to, r.eni)
 	default:
+		t.group(from, true, to)
 		t.noRoute(from, to, r)
 	}
 }
 
-// local follows a packet to another interface of the VPC.
-func (t *tracer) local(from at, dst netip.Addr) {
+// local follows a packet to another interface of the VPC. Where none stands the
+// router has no way to it, and asks no group.
+func (t *tracer) local(from at, dst netip.Addr, way Hop) {
 	e, ok := t.byPrivate(from.eni.VPC, dst)
 	if !ok {
-		t.stop(Hop{Kind: KindEndpoint, Resource: dst.String(), Counter: "drop:no-route", Text: sim.T("no instance has the address %s", dst.String())})
+		t.stop(Hop{Kind: KindEndpoint, Resource: dst.String(), Text: sim.T("no instance has the address %s", dst.String())})
 		t.group(from, true, dst)
 		return
 	}
 	to := t.of(e)
 	t.running(to)
 	t.group(from, true, dst)
+	t.pass(way)
 	t.group(to, false, from.addr)
 	t.arrived(to)
 	t.answerInside(to, from)
@@ -62,41 +71,37 @@ func (t *tracer) local(from at, dst netip.Addr) {
 // answerInside follows the answer between two interfaces of a VPC.
 func (t *tracer) answerInside(from, to at) {
 	r := t.route(from.eni, to.addr)
-	if r.kind == routeLocal {
+	if r.kind == routeLocal || r.kind == routeENI && r.eni.ID == to.eni.ID {
 		t.pass(r.hop(sim.T("%s is inside the VPC: the router takes it there", to.addr.String())))
 		t.pass(Hop{Kind: KindTarget, Resource: string(to.instance.ID), Text: sim.T("the answer is back at %s", t.label(to))})
 		return
 	}
-	t.stop(r.hop(sim.T("the answer is lost: route table %s sends %s elsewhere", r.name(), r.dst.String())), deleteRoute(r))
+	h := r.hop(sim.T("the answer is lost: route table %s sends %s elsewhere", r.name(), r.dst.String()))
+	h.Counter = r.drop()
+	t.stop(h, deleteRoute(r))
 }
 
 // leave follows a packet to the internet gateway and beyond.
 func (t *tracer) leave(from at, dst netip.Addr) {
 	g, _ := t.s.GatewayOf(from.eni.VPC)
-	gateway := Hop{Kind: KindGateway, Resource: string(g.ID)}
-	if within(dst, notCarried) {
-		gateway.Text = sim.T("the internet gateway doesn't carry private addresses such as %s", dst.String())
-		t.stop(gateway)
-	}
-	if dst == t.host() {
-		gateway.Text = sim.T("%s is the machine that labsim runs on; instances can't open connections to it", dst.String())
-		t.stop(gateway)
-	}
 	src := from.eni.PublicIP
 	if !src.IsValid() {
 		t.stop(Hop{Kind: KindPublic, Resource: string(from.eni.ID), Counter: "drop:no-public-address",
 			Text: sim.T("%s has no public address, so the internet gateway doesn't take its packets", t.label(from))}, t.giveAddress(from.eni))
+		src = t.host() // so that the rest can be looked at
 	}
-	t.group(from, true, dst)
-	if src.IsValid() {
+	h := Hop{Kind: KindGateway, Resource: string(g.ID), Counter: dropNoRoute}
+	switch {
+	case within(dst, notCarried):
+		h.Text = sim.T("the internet gateway doesn't carry private addresses such as %s", dst.String())
+		t.stop(h)
+	case dst == t.host():
+		h.Text = sim.T("%s is the machine that labsim runs on; instances can't open connections to it", dst.String())
+		t.stop(h)
+	default:
 		t.allow(Hop{Kind: KindPublic, Resource: string(g.ID), Text: sim.T("the internet gateway writes %s as the sender in place of %s", src.String(), from.addr.String())})
-	} else {
-		src = t.host()
+		t.outside(from, src, dst)
 	}
-	if within(dst, notCarried) || dst == t.host() {
-		return
-	}
-	t.outside(from, src, dst)
 }
 
 // outside follows a packet of an instance that is beyond its gateway.
@@ -122,9 +127,9 @@ func (t *tracer) middlebox(from at, dst netip.Addr, e sim.ENI) {
 	box := t.of(e)
 	t.running(box)
 	if e.SourceDestCheck {
-		t.stop(Hop{Kind: KindENI, Resource: string(e.ID), Text: sim.T("%s takes packets for its own address only: its source/destination check is on", t.label(box))}, noCheck(e))
+		t.stop(Hop{Kind: KindENI, Resource: string(e.ID), Counter: dropCheck,
+			Text: sim.T("%s takes packets for its own address only: its source/destination check is on", t.label(box))}, noCheck(e))
 	}
-	t.group(from, true, dst)
 	t.group(box, false, from.addr)
 	t.stop(Hop{Kind: KindInstance, Resource: string(box.instance.ID), Text: sim.T("what %s does with a packet for %s is its own affair: the trace ends here", t.label(box), dst.String())})
 }

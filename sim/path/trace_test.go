@@ -144,8 +144,8 @@ ingress sg-web sgr-web-in2`},
 			fix: []string{"aws ec2 modify-vpc-attribute --enable-dns-support --vpc-id vpc-nodns"}},
 		// Hairpin: the sender is the public address, so a group matches nobody.
 		{query: "web 198.51.100.21 tcp/80", want: `yes
-route rtb-public 0.0.0.0/0
 egress sg-web sgr-web-out1
+route rtb-public 0.0.0.0/0
 public igw-main
 public igw-main
 ingress sg-web sgr-web-in2
@@ -153,8 +153,8 @@ route rtb-public 0.0.0.0/0`},
 		{query: "web 198.51.100.24 tcp/5432", want: "no\ningress sg-strict",
 			fix: []string{"aws ec2 authorize-security-group-ingress --group-id sg-strict --protocol tcp --port 5432 --cidr 198.51.100.20/32"}},
 		{query: "web far tcp/1", want: `yes
-route rtb-public 0.0.0.0/0
 egress sg-web sgr-web-out1
+route rtb-public 0.0.0.0/0
 public igw-main
 public igw-nodns
 ingress sg-all sgr-all-in1
@@ -208,8 +208,8 @@ decisive route rtb-private the subnet of db can't answer: its route table privat
 decisive ingress sg-db no inbound rule of db's security groups (db) allows tcp/5432 from 198.51.100.1
 `,
 		"web db tcp/5432": `eni eni-web leaves web from 10.0.1.10 for 10.0.2.10
-route rtb-public 10.0.0.0/16 10.0.2.10 is inside the VPC: the router takes it there
 egress sg-web sgr-web-out1 security group web allows all traffic to 0.0.0.0/0
+route rtb-public 10.0.0.0/16 10.0.2.10 is inside the VPC: the router takes it there
 ingress sg-db sgr-db-in2 security group db allows tcp/5432 from members of web
 target i-db arrives at db, tcp/5432
 back egress eni-db security groups are stateful: the answer needs no rule

@@ -210,6 +210,9 @@ func (r *Rows) instance(w words) error {
 		Desired: sim.DesiredRunning, Boot: 1, Tags: r.tags(name),
 		MetadataOptions: sim.MetadataOptions{TokensRequired: w.has("tokens"), HopLimit: 1, Disabled: w.has("nometadata"), InstanceTags: w.has("instancetags")},
 		Status:          sim.InstanceStatus{State: sim.InstanceState(w.or("state", "running")), Boot: 1}}
+	if i.KeyName != "" {
+		i.PublicKey = r.Keys[sim.KeyPairID("key-"+i.KeyName)].PublicKey
+	}
 	if u, ok := w.opt["userdata"]; ok {
 		i.UserData = []byte(u)
 	}
