@@ -79,7 +79,7 @@ func (p *planner) deleted(id sim.VolumeID) {
 // former state, since removed, has left. A report that is older than the config
 // may still show what has been deleted since.
 func (p *planner) found() {
-	if !p.n.Current || p.n.Report.Version != p.n.Config.Version {
+	if p.n.Config == nil || !p.n.Current || p.n.Report.Version != p.n.Config.Version {
 		return
 	}
 	for _, f := range p.n.Report.Volumes {
