@@ -123,3 +123,8 @@ func gone(err error) error {
 	}
 	return err
 }
+
+// imageInUse: a container, of this or another site, was made from it.
+func imageInUse(err error) bool {
+	return strings.Contains(err.Error(), "is being used") || strings.Contains(err.Error(), "is using")
+}

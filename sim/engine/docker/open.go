@@ -46,7 +46,7 @@ const reachTimeout = 10 * time.Second
 // *sim.Failure; errors.Is(err, ErrNoDocker) says that this machine has no
 // Docker at all, errors.Is(err, ErrUnusable) that there is one that can't be used.
 func Open(ctx context.Context, o Options) (*Engine, error) {
-	e, err := dial(o)
+	e, err := Dial(o)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +60,9 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// dial makes the client without talking to the engine.
-func dial(o Options) (*Engine, error) {
+// Dial is Open without talking to the engine, which need not answer yet: the
+// first request asks for the API version.
+func Dial(o Options) (*Engine, error) {
 	if o.Site == "" {
 		o.Site = sim.DefaultSite
 	}

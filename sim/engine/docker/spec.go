@@ -1,7 +1,9 @@
 package docker
 
 import (
+	"encoding/json"
 	"maps"
+	"slices"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
@@ -16,6 +18,9 @@ const (
 	guestInit = guestDir + "/init"
 )
 
+// envCommand tells PID 1 what to start, as a JSON list.
+const envCommand = "LABSIM_COMMAND"
+
 // systemBinary is labsim inside the system image.
 const systemBinary = "/labsim"
 
@@ -29,10 +34,14 @@ func (e *Engine) containerConfig(c engine.Container, args []string) *container.C
 	labels[sim.LabelID] = c.ID
 	labels[sim.LabelHash] = c.Hash
 	cfg := &container.Config{
-		Image: c.Image, Hostname: c.Hostname, Env: c.Env, Labels: labels,
-		Entrypoint: []string{guestInit}, Cmd: args,
-		User: "0:0", WorkingDir: "/", StopSignal: "SIGTERM",
+		Image: c.Image, Hostname: c.Hostname, Env: slices.Clone(c.Env), Labels: labels,
+		Entrypoint: []string{guestInit},
+		User:       "0:0", WorkingDir: "/", StopSignal: "SIGTERM",
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+	}
+	if len(args) > 0 {
+		list, _ := json.Marshal(args) // strings only
+		cfg.Env = append(cfg.Env, envCommand+"="+string(list))
 	}
 	if c.Kind == engine.KindEdge {
 		cfg.Entrypoint, cfg.Cmd = []string{systemBinary}, []string{"edge"}

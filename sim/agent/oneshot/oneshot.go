@@ -1,0 +1,73 @@
+package oneshot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Verbs.
+const (
+	// Ready does nothing: that the container ran means that its binds stand.
+	Ready = "ready"
+	// Leave RUNDIR asks the agent to give up everything of its site.
+	Leave = "leave"
+	// Clean SITE LIB RUN [data] removes what an agent left below LIB and RUN
+	// (the engine's /var/lib and /run) and prints []Volume, those whose
+	// data stays; with "data" none does.
+	Clean = "clean"
+	// Socket FILE... prints map[string]string: the id of the engine that answers at each socket.
+	Socket = "socket"
+	// Kernel prints Features.
+	Kernel = "kernel"
+)
+
+// Features is what the engine's machine has.
+type Features struct {
+	// Missing holds the kernel features that the agent can't use, with the reason.
+	Missing map[string]string
+	// Free is the space left where the engine keeps its data, in bytes; 0: not known.
+	Free uint64
+}
+
+// leaveTimeout bounds how long an agent may take to connect and to leave.
+const leaveTimeout = 20 * time.Second
+
+// Run does what args say and returns the exit code.
+func Run(args []string) int {
+	if len(args) == 0 {
+		args = []string{""}
+	}
+	if err := run(args[0], args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func run(verb string, args []string, out io.Writer) error {
+	print := func(v any, err error) error {
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(v)
+	}
+	switch {
+	case verb == Ready:
+		return nil
+	case verb == Leave && len(args) == 1:
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+		defer cancel()
+		return leave(ctx, args[0])
+	case verb == Clean && len(args) >= 3:
+		return print(clean(args[0], args[1], args[2], len(args) > 3 && args[3] == "data"))
+	case verb == Socket:
+		return print(engines(args), nil)
+	case verb == Kernel:
+		return print(kernel(), nil)
+	}
+	return fmt.Errorf("oneshot: no such verb: %s %v", verb, args)
+}

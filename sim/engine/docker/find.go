@@ -1,0 +1,36 @@
+package docker
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+
+	"github.com/docker/docker/api/types/container"
+
+	"labsim/sim"
+)
+
+// Find returns where the site's control answers. errors.Is(err, ErrNotUp) says
+// that there is none.
+func (e *Engine) Find(ctx context.Context) (*Control, error) {
+	list, err := e.controls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, &sim.Failure{What: sim.T("labsim is not up (site %s)", string(e.site)), Next: []sim.Text{sim.T("labsim up")}, Err: ErrNotUp}
+	}
+	l := list[0].Labels
+	if list[0].State != container.StateRunning {
+		return nil, &sim.Failure{What: sim.T("control of the site %s does not run: %s", string(e.site), list[0].Status),
+			Next: []sim.Text{sim.T("labsim up"), sim.T("docker logs %s", e.site.Control())}, Err: ErrNotUp}
+	}
+	c := &Control{Build: l[sim.LabelBuild]}
+	c.Port, _ = strconv.Atoi(l[sim.LabelPort])
+	c.Public, _ = netip.ParsePrefix(l[labelPublic])
+	c.Endpoint = endpointAt(c.Port)
+	if c.Token, err = e.token(ctx); err != nil {
+		return nil, &sim.Failure{What: sim.T("control's token can't be read"), Next: []sim.Text{sim.T("labsim up")}, Err: err}
+	}
+	return c, nil
+}

@@ -1,0 +1,119 @@
+package docker
+
+import (
+	"archive/tar"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+
+	"labsim/sim"
+)
+
+// systemName is the repository of the system image.
+const systemName = "labsim/linux"
+
+// imageOf is the system image's reference for a build.
+func imageOf(build string) string { return systemName + ":" + build }
+
+// ensureImage loads the system image of that build, unless it stands. The tag
+// "latest" goes with the load, so that it names what was installed last.
+func (e *Engine) ensureImage(ctx context.Context, file, build string) (changed bool, err error) {
+	in, err := e.c.ImageInspect(ctx, imageOf(build))
+	if err == nil && in.Config != nil && in.Config.Labels[sim.LabelBuild] == build {
+		return false, e.tagLatest(ctx, in.ID, in.RepoTags)
+	}
+	if err != nil && !notFound(err) {
+		return false, err
+	}
+	archive, _, _, err := images.System(file)
+	if err != nil {
+		return false, err
+	}
+	defer archive.Close()
+	resp, err := e.c.ImageLoad(ctx, archive)
+	if err != nil {
+		return false, fmt.Errorf("load %s: %w", imageOf(build), err)
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return false, err
+	}
+	// A load that fails halfway answers 200 and says so in its stream.
+	if _, err := e.c.ImageInspect(ctx, imageOf(build)); err != nil {
+		return false, fmt.Errorf("load %s: %w: %s", imageOf(build), err, strings.TrimSpace(string(said)))
+	}
+	return true, nil
+}
+
+func (e *Engine) tagLatest(ctx context.Context, id string, tags []string) error {
+	latest := imageOf("latest")
+	for _, t := range tags {
+		if t == latest {
+			return nil
+		}
+	}
+	return e.c.ImageTag(ctx, id, latest)
+}
+
+// anyImage returns a system image that stands, of that build if there is one, or "".
+func (e *Engine) anyImage(ctx context.Context, build string) (ref, ofBuild string, err error) {
+	list, err := e.c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", sim.LabelBuild))})
+	if err != nil {
+		return "", "", err
+	}
+	for _, i := range list {
+		b := i.Labels[sim.LabelBuild]
+		if ref == "" || b == build {
+			ref, ofBuild = i.ID, b
+		}
+	}
+	return ref, ofBuild, nil
+}
+
+// binaryOf takes labsim out of the system image: the build that was installed,
+// also where the CLI has none for the engine's platform.
+func (e *Engine) binaryOf(ctx context.Context, ref, build string) (program, error) {
+	made, err := e.c.ContainerCreate(ctx, &container.Config{
+		Image: ref, Entrypoint: []string{systemBinary},
+		Labels: map[string]string{sim.LabelSite: string(e.site), sim.LabelKind: kindOneshot},
+	}, &container.HostConfig{NetworkMode: "none"}, nil, nil, "")
+	if err != nil {
+		return program{}, err
+	}
+	st, err := e.c.ContainerStatPath(ctx, made.ID, systemBinary)
+	if err != nil {
+		_ = e.removeContainer(ctx, made.ID)
+		return program{}, err
+	}
+	return program{Build: build, Size: st.Size, Open: func(ctx context.Context) (io.ReadCloser, error) {
+		r, _, err := e.c.CopyFromContainer(ctx, made.ID, systemBinary)
+		if err != nil {
+			return nil, err
+		}
+		t := tar.NewReader(r)
+		if _, err := t.Next(); err != nil {
+			r.Close()
+			return nil, err
+		}
+		return extract{t, r, func() { _ = e.removeContainer(context.WithoutCancel(ctx), made.ID) }}, nil
+	}}, nil
+}
+
+// extract is a file inside a stream; closing it ends the stream and what served it.
+type extract struct {
+	io.Reader
+	stream io.Closer
+	then   func()
+}
+
+func (x extract) Close() error {
+	err := x.stream.Close()
+	x.then()
+	return err
+}

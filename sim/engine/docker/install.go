@@ -1,0 +1,274 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"labsim/sim"
+	verbs "labsim/sim/agent/oneshot"
+)
+
+// InstallOptions say what Install makes.
+type InstallOptions struct {
+	// Binary is the path of labsim as a static Linux binary of the engine's architecture.
+	Binary string
+	// Port publishes the API; 0 keeps the present one, or takes 4566 or the next free one.
+	Port int
+	// PublicCIDR is a /24; zero keeps the present one, or takes a free one.
+	PublicCIDR netip.Prefix
+	// Internet lets instances reach the real internet.
+	Internet bool
+	// Progress is told what is done now, from several goroutines; nil: nobody listens.
+	Progress func(sim.Text)
+}
+
+// Control is where a site's control answers.
+type Control struct {
+	Endpoint string // http://127.0.0.1:4566
+	Port     int
+	Token    string // opens /_labsim/
+	Build    string
+	Public   netip.Prefix
+	// Changed says that Install had something to do.
+	Changed bool
+}
+
+// controlStart bounds how long control and agent may take to answer.
+const controlStart = 30 * time.Second
+
+// Install makes the site stand on the engine, of the binary's build: image,
+// agent, control. What is right already is left alone; an agent or control of
+// another build is replaced, and the instances keep running. It may be killed
+// anywhere and run by two at once. Errors for the user are *sim.Failure.
+func (e *Engine) Install(ctx context.Context, o InstallOptions) (*Control, error) {
+	build, err := images.BuildHash(o.Binary)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Binary, err)
+	}
+	progress := func(t sim.Text) {
+		if o.Progress != nil {
+			o.Progress(t)
+		}
+	}
+	have, err := e.controls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(have) == 0 || have[0].Labels[sim.LabelBuild] != build {
+		if err := e.preflight(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var imageMade bool
+	imageReady := sync.OnceValue(func() (err error) {
+		imageMade, err = e.ensureImage(ctx, o.Binary, build)
+		return err
+	})
+	var agentMade, controlMade bool
+	spec := controlSpec{Build: build, Port: o.Port, Internet: o.Internet}
+	err = all(
+		func() (err error) {
+			progress(sim.T("agent"))
+			agentMade, err = e.ensureAgent(ctx, fileBinary(o.Binary, build), func() error {
+				if err := imageReady(); err != nil {
+					return err
+				}
+				return e.makeDataDir(ctx, imageOf(build))
+			})
+			return err
+		},
+		func() error {
+			progress(sim.T("system image"))
+			if err := imageReady(); err != nil {
+				return err
+			}
+			progress(sim.T("control"))
+			if err := e.complete(ctx, &spec, have, o.PublicCIDR); err != nil {
+				return err
+			}
+			spec.Port, controlMade, err = e.ensureControl(ctx, spec, o.Port != 0)
+			return err
+		},
+	)
+	if err != nil {
+		return nil, err
+	}
+	progress(sim.T("waiting for control and agent"))
+	c := &Control{Port: spec.Port, Build: build, Changed: imageMade || agentMade || controlMade}
+	c.Endpoint = endpointAt(c.Port)
+	c.Public, _ = netip.ParsePrefix(spec.Public)
+	return c, e.await(ctx, c)
+}
+
+func endpointAt(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
+
+// fileBinary is a binary in a file of this machine.
+func fileBinary(file, build string) program {
+	b := program{Build: build, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(file) }}
+	if st, err := os.Stat(file); err == nil {
+		b.Size = st.Size()
+	}
+	return b
+}
+
+// complete decides what the options leave open: from the control that stands,
+// else anew.
+func (e *Engine) complete(ctx context.Context, spec *controlSpec, have []container.Summary, asked netip.Prefix) error {
+	public := ""
+	if len(have) > 0 {
+		public, spec.Socket = have[0].Labels[labelPublic], have[0].Labels[labelSocket]
+	}
+	if public == "" {
+		var err error
+		if public, err = e.publicOf(ctx); err != nil {
+			return err
+		}
+	}
+	p, err := e.publicRange(ctx, asked, public)
+	if err != nil {
+		return err
+	}
+	spec.Public = p.String()
+	if spec.Socket == "" {
+		spec.Socket, err = e.findSocket(ctx, imageOf(spec.Build))
+	}
+	return err
+}
+
+// usualSocket is where an engine listens on its own machine, whatever address
+// leads to it from here.
+const usualSocket = "/var/run/docker.sock"
+
+// findSocket asks on the engine's machine behind which socket this engine is.
+func (e *Engine) findSocket(ctx context.Context, image string) (string, error) {
+	here := socketFile(e.at.Host)
+	if here == usualSocket || here == "/run/docker.sock" {
+		return usualSocket, nil
+	}
+	info, err := e.c.Info(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, file := range []string{usualSocket, here} {
+		if file == "" {
+			continue
+		}
+		dir, base := splitPath(file)
+		var found map[string]string
+		err := e.run(ctx, oneshot{
+			Image: image, Args: []string{verbs.Socket, "/socket/" + base},
+			Binds: []string{dir + ":/socket"},
+		}, &found)
+		if err == nil && found["/socket/"+base] == info.ID {
+			return file, nil
+		}
+	}
+	return "", &sim.Failure{What: sim.T("Docker's socket was not found on the engine's machine"), Err: ErrUnusable,
+		Next: []sim.Text{sim.T("let the engine listen at %s", usualSocket)}}
+}
+
+// splitPath is path.Split for a path of the engine's machine.
+func splitPath(file string) (dir, base string) {
+	i := len(file) - 1
+	for i > 0 && file[i] != '/' {
+		i--
+	}
+	return file[:max(i, 1)], file[i+1:]
+}
+
+// version is what control says of itself.
+type version struct {
+	Protocol       int
+	Build          string
+	Site           string
+	AgentConnected bool
+	AgentBuild     string
+}
+
+// await returns when control of that build answers and the agent of that build
+// has connected to it.
+func (e *Engine) await(ctx context.Context, c *Control) error {
+	ctx, cancel := context.WithTimeout(ctx, controlStart)
+	defer cancel()
+	var v version
+	var last error
+	for wait := 20 * time.Millisecond; ; wait = min(wait*3/2, 250*time.Millisecond) {
+		v, last = e.ask(ctx, c)
+		if last == nil && v.Build == c.Build && v.AgentConnected && v.AgentBuild == c.Build {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return e.silent(context.WithoutCancel(ctx), v, last)
+		}
+		pause(ctx, wait)
+	}
+}
+
+// ask asks control for its version, and reads its token before the first time.
+func (e *Engine) ask(ctx context.Context, c *Control) (version, error) {
+	var v version
+	if c.Token == "" {
+		// Control writes the token before it answers: without an answer there is none to read.
+		resp, err := get(ctx, c.Endpoint+"/_labsim/version", "")
+		if err != nil {
+			return v, err
+		}
+		resp.Body.Close()
+		if c.Token, err = e.token(ctx); err != nil {
+			return v, err
+		}
+	}
+	resp, err := get(ctx, c.Endpoint+"/_labsim/version", c.Token)
+	if err != nil {
+		return v, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		c.Token = "" // of a control before this one
+		return v, fmt.Errorf("%s", resp.Status)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
+		return v, err
+	}
+	if v.Site != string(e.site) {
+		return v, fmt.Errorf("the site %s answers", v.Site)
+	}
+	return v, nil
+}
+
+// client talks to loopback only: no proxy of the environment is asked.
+var loopback = &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+
+func get(ctx context.Context, url, token string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	return loopback.Do(req)
+}
+
+// silent explains what did not come.
+func (e *Engine) silent(ctx context.Context, v version, last error) error {
+	if last == nil && v.Build != "" {
+		return &sim.Failure{What: sim.T("the agent %s does not connect to control", e.site.Plugin()),
+			Next: []sim.Text{sim.T("docker plugin ls"), sim.T("docker logs %s", e.site.Control())}, Err: last}
+	}
+	f := &sim.Failure{What: sim.T("control does not answer"), Next: []sim.Text{sim.T("docker logs %s", e.site.Control())}, Err: last}
+	if words := e.lastWords(ctx); words != "" {
+		f.Err = fmt.Errorf("%v; its last words: %s", last, words)
+	}
+	return f
+}

@@ -1,0 +1,132 @@
+package docker
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types"
+
+	verbs "labsim/sim/agent/oneshot"
+	"labsim/sim/agent/plugin"
+)
+
+// agentStart bounds how long Docker waits for the agent's socket.
+const agentStart = 30 * time.Second
+
+// program is labsim for the engine's machine, wherever it comes from.
+type program struct {
+	Build string
+	Size  int64
+	Open  func(context.Context) (io.ReadCloser, error)
+}
+
+// ensureAgent makes the plugin stand, enabled and of that build. Guests that run
+// keep their packets meanwhile: the routers are not the agent's process.
+// dataDir is called before the plugin is enabled.
+func (e *Engine) ensureAgent(ctx context.Context, b program, dataDir func() error) (changed bool, err error) {
+	deadline := time.Now().Add(agentStart + 30*time.Second)
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		done, err := e.agentStep(ctx, b, dataDir)
+		switch {
+		case done:
+			return changed, err
+		case err == nil:
+			changed, wait = true, 20*time.Millisecond
+			continue
+		case !busy(err) || time.Now().After(deadline) || ctx.Err() != nil:
+			return changed, fmt.Errorf("agent %s: %w", e.site.Plugin(), err)
+		}
+		pause(ctx, wait) // another labsim is at the same
+	}
+}
+
+// agentStep does the next thing that is missing.
+func (e *Engine) agentStep(ctx context.Context, b program, dataDir func() error) (done bool, err error) {
+	name := e.site.Plugin()
+	p, _, err := e.c.PluginInspectWithRaw(ctx, name)
+	switch {
+	case notFound(err):
+		return false, e.createAgent(ctx, b)
+	case err != nil:
+		return false, err
+	case plugin.Build(p.Config.Description) != b.Build:
+		return false, e.removeAgent(ctx)
+	case p.Enabled:
+		return true, nil
+	}
+	if err := dataDir(); err != nil {
+		return true, err
+	}
+	return false, e.c.PluginEnable(ctx, name, types.PluginEnableOptions{Timeout: int(agentStart.Seconds())})
+}
+
+// busy says that somebody else changes the plugin at this moment.
+func busy(err error) bool {
+	s := err.Error()
+	return conflict(err) || notFound(err) || strings.Contains(s, "is enabled") || strings.Contains(s, "is disabled") ||
+		strings.Contains(s, "already enabled") || strings.Contains(s, "already disabled")
+}
+
+// removeAgent ends the agent's process and removes the plugin, whatever uses it.
+func (e *Engine) removeAgent(ctx context.Context) error {
+	name := e.site.Plugin()
+	err := e.c.PluginDisable(ctx, name, types.PluginDisableOptions{Force: true})
+	if err != nil && !busy(err) {
+		return err
+	}
+	return gone(e.c.PluginRemove(ctx, name, types.PluginRemoveOptions{Force: true}))
+}
+
+// createAgent streams the plugin: its configuration, and a root with one file.
+func (e *Engine) createAgent(ctx context.Context, b program) error {
+	file, err := b.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r, w := io.Pipe()
+	defer r.Close()
+	go func() { w.CloseWithError(writePlugin(w, plugin.Config(e.site, b.Build), b.Size, file)) }()
+	return e.c.PluginCreate(ctx, r, types.PluginCreateOptions{RepoName: e.site.Plugin()})
+}
+
+func writePlugin(w io.Writer, config []byte, size int64, file io.Reader) error {
+	buf := bufio.NewWriterSize(w, 1<<20)
+	t := tar.NewWriter(buf)
+	if err := t.WriteHeader(&tar.Header{Name: "config.json", Mode: 0o644, Size: int64(len(config)), Typeflag: tar.TypeReg}); err != nil {
+		return err
+	}
+	if _, err := t.Write(config); err != nil {
+		return err
+	}
+	for _, d := range append([]string{""}, plugin.Dirs()...) {
+		if err := t.WriteHeader(&tar.Header{Name: path.Join("rootfs", d) + "/", Mode: 0o755, Typeflag: tar.TypeDir}); err != nil {
+			return err
+		}
+	}
+	if err := t.WriteHeader(&tar.Header{Name: "rootfs" + plugin.Binary, Mode: 0o755, Size: size, Typeflag: tar.TypeReg}); err != nil {
+		return err
+	}
+	if _, err := io.Copy(t, file); err != nil {
+		return err
+	}
+	if err := t.Close(); err != nil {
+		return err
+	}
+	return buf.Flush()
+}
+
+// makeDataDir makes the agent's bind on the engine's machine: Docker creates
+// the source of a bind, and a plugin whose source is missing can't be enabled.
+func (e *Engine) makeDataDir(ctx context.Context, image string) error {
+	return e.run(ctx, oneshot{
+		Image: image, Args: []string{verbs.Ready},
+		Binds: []string{e.site.DataDir() + ":/data"},
+	}, nil)
+}

@@ -1,0 +1,3 @@
+// Package enginetest is the suite that every engine passes: what
+// engine.Engine promises, said as tests.
+package enginetest
