@@ -71,6 +71,7 @@ func (s *State) tables() []table {
 
 type table interface {
 	tableName() string
+	ids() iter.Seq[string]
 	encode(id string) ([]byte, error)
 	decode(id string, data []byte) error
 }

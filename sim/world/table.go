@@ -97,6 +97,12 @@ func (t *Table[K, V]) copy() *Table[K, V] {
 
 func (t *Table[K, V]) tableName() string { return t.name }
 
+func (t *Table[K, V]) ids() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		t.rows.Scan(func(id K, _ V) bool { return yield(string(id)) })
+	}
+}
+
 // encode returns the row's durable form, or nil where there is no such row.
 func (t *Table[K, V]) encode(id string) ([]byte, error) {
 	row, ok := t.Get(K(id))
