@@ -1,0 +1,321 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"labsim/sim"
+	"labsim/sim/dataplane"
+	"labsim/sim/ec2/wire"
+	"labsim/sim/lab"
+	"labsim/sim/path"
+)
+
+// The fifth step looks at packets: what the lab file promises is tried, in both
+// directions, allowed and not. Every "not" has a control: the same listener
+// answers an allowed peer.
+
+// probeTimeout is how long the answer to a packet is waited for. On one machine
+// an answer takes microseconds; a dropped packet costs the whole of it.
+const probeTimeout = 700 * time.Millisecond
+
+// readyTimeout bounds how long user data may run before its listeners are
+// called missing.
+const readyTimeout = 30 * time.Second
+
+// expectation is one promise of the lab file.
+type expectation struct {
+	from  instance // zero: the internet side
+	to    instance
+	addr  netip.Addr
+	proto sim.Protocol
+	port  int
+	open  bool
+}
+
+// internet is the sender that is no instance.
+var internet = instance{}
+
+func (x expectation) query() path.Query {
+	q := path.Query{From: path.Endpoint{Internet: true}, To: path.Endpoint{Address: x.addr}, Protocol: x.proto, Port: x.port}
+	if x.from.ID != "" {
+		q.From = path.Endpoint{Instance: sim.InstanceID(x.from.ID)}
+	}
+	if x.to.ID != "" && x.from.ID == "" && x.to.PublicIP == "" {
+		q.To = path.Endpoint{Instance: sim.InstanceID(x.to.ID)}
+	}
+	return q
+}
+
+// access is the fifth step under way.
+type access struct {
+	*bringUp
+	byName map[string]instance
+}
+
+// ready waits until the instances pass their status checks: their user data has
+// ended, so their listeners are there or will never be.
+func (u *bringUp) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errNotReady)
+	defer cancel()
+	err := u.box.watch(ctx, func(boxStatus) (bool, error) {
+		var out wire.DescribeInstanceStatusResult
+		if err := u.box.ec2.Do(ctx, "DescribeInstanceStatus", &wire.DescribeInstanceStatusRequest{}, &out); err != nil {
+			return false, err
+		}
+		for _, s := range out.InstanceStatuses {
+			if s.InstanceStatus == nil || val(s.InstanceStatus.Status) != "ok" {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if errors.Is(context.Cause(ctx), errNotReady) {
+		return nil // the packets will tell what is missing
+	}
+	return err
+}
+
+var errNotReady = errors.New("user data has not ended")
+
+func (u *bringUp) access(ctx context.Context) ([]expectation, *access, error) {
+	list, err := u.box.instances(ctx, ofLab(u.lab.Name))
+	if err != nil {
+		return nil, nil, err
+	}
+	ac := &access{bringUp: u, byName: map[string]instance{}}
+	for _, i := range list {
+		ac.byName[i.Name] = i
+	}
+	return ac.expectations(), ac, nil
+}
+
+// expectations turns the lab's security groups into what must answer whom.
+func (ac *access) expectations() []expectation {
+	var out []expectation
+	for _, x := range ac.lab.Instances {
+		to, ok := ac.byName[x.Name]
+		if !ok {
+			continue
+		}
+		private, _ := netip.ParseAddr(to.PrivateIP)
+		public, _ := netip.ParseAddr(to.PublicIP)
+		for _, r := range ac.rulesOf(x) {
+			if r.Protocol != sim.ProtocolTCP || r.From != r.To {
+				continue // a range has no listener that could be known
+			}
+			if r.Group == "" && r.CIDR == sim.Everywhere && public.IsValid() {
+				out = append(out, expectation{to: to, addr: public, proto: r.Protocol, port: r.From, open: true})
+			}
+			for _, peer := range ac.membersOf(r.Group) {
+				out = append(out, expectation{from: peer, to: to, addr: private, proto: r.Protocol, port: r.From, open: true})
+			}
+		}
+		if !public.IsValid() {
+			out = append(out, ac.closed(x, to, private)...)
+		}
+	}
+	return out
+}
+
+// closed are the nots of an instance without a public address, on ports on which
+// it answers somebody: neither the internet side nor the host gets there.
+func (ac *access) closed(x lab.Instance, to instance, private netip.Addr) []expectation {
+	var out []expectation
+	for _, r := range ac.rulesOf(x) {
+		if r.Protocol == sim.ProtocolTCP && r.From == r.To {
+			out = append(out, expectation{to: to, addr: private, proto: r.Protocol, port: r.From})
+		}
+	}
+	return out
+}
+
+func (ac *access) rulesOf(x lab.Instance) []lab.Rule {
+	var rules []lab.Rule
+	for _, name := range x.Groups {
+		for _, g := range ac.lab.Groups {
+			if g.Name == name {
+				rules = append(rules, g.Ingress...)
+			}
+		}
+	}
+	return rules
+}
+
+func (ac *access) membersOf(group string) []instance {
+	var out []instance
+	for _, x := range ac.lab.Instances {
+		if i, ok := ac.byName[x.Name]; ok && group != "" && slices.Contains(x.Groups, group) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// fault is a promise that is not kept, and the thing to blame.
+type fault struct {
+	Expectation string
+	Cause       sim.Text
+	Fix         []sim.Text
+}
+
+// check tries all promises at once.
+func (ac *access) check(ctx context.Context, list []expectation) ([]fault, error) {
+	var wg sync.WaitGroup
+	faults := make([]*fault, len(list))
+	errs := make([]error, len(list))
+	for i, x := range list {
+		wg.Go(func() { faults[i], errs[i] = ac.try(ctx, x) })
+	}
+	wg.Wait()
+	var out []fault
+	for i := range list {
+		if errs[i] != nil {
+			return nil, errs[i]
+		}
+		if faults[i] != nil {
+			out = append(out, *faults[i])
+		}
+	}
+	disks, err := ac.checkDisks(ctx)
+	return append(out, disks...), err
+}
+
+// try sends one packet.
+func (ac *access) try(ctx context.Context, x expectation) (*fault, error) {
+	p := dataplane.Probe{From: sim.InstanceID(x.from.ID), To: x.addr, Protocol: x.proto, Port: x.port, Timeout: probeTimeout}
+	r, err := ac.box.probe(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if r.Open == x.open {
+		return nil, nil
+	}
+	return ac.blame(ctx, x, r)
+}
+
+// blame finds out why a packet did not do what the lab promises: the world
+// first, then the machine.
+func (ac *access) blame(ctx context.Context, x expectation, r dataplane.ProbeResult) (*fault, error) {
+	f := &fault{Expectation: x.String()}
+	v, err := ac.box.trace(ctx, x.query())
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !x.open:
+		f.Cause = sim.T("%s answers, and must not", x.String())
+	case !v.Allowed && len(v.Decisive) > 0:
+		f.Cause = v.Decisive[0].Text
+		for _, fix := range v.Fix {
+			f.Fix = append(f.Fix, fix.Text)
+			for _, c := range fix.Commands {
+				f.Fix = append(f.Fix, sim.T("labsim %s", c))
+			}
+		}
+	case r.Refused:
+		f.Cause = sim.T("nobody listens on port %d in %s", x.port, x.to.Name)
+		f.Fix = []sim.Text{sim.T("labsim logs %s", x.to.Name)}
+	default:
+		f.Cause = ac.machineFault(ctx, x, r)
+	}
+	return f, nil
+}
+
+// machineFault names the part of the machine that is broken although the world
+// allows the packet: what the box reports as a problem, or else the packet's
+// last hop.
+func (ac *access) machineFault(ctx context.Context, x expectation, r dataplane.ProbeResult) sim.Text {
+	var out sim.Text
+	_ = ac.box.watch(ctx, func(s boxStatus) (bool, error) {
+		for _, p := range s.Problems {
+			out = sim.T("%s: %s", p.Resource, p.Message)
+			return true, nil
+		}
+		return true, nil
+	})
+	if out.Format != "" {
+		return out
+	}
+	return sim.T("every rule allows it, yet the packet is lost on the way to %s (%s)", x.to.Name, r.Error)
+}
+
+func (x expectation) String() string {
+	from := "internet"
+	if x.from.ID != "" {
+		from = x.from.Name
+	}
+	return fmt.Sprintf("%s -> %s tcp/%d", from, x.to.Name, x.port)
+}
+
+// checkDisks looks in each guest whether its volumes are mounted and can be written.
+func (ac *access) checkDisks(ctx context.Context) ([]fault, error) {
+	if ac.simulated {
+		return nil, nil
+	}
+	var out []fault
+	for _, x := range ac.lab.Instances {
+		for _, m := range x.Mounts {
+			i := ac.byName[x.Name]
+			code, err := ac.box.run(ctx, i.ID, "sh", "-c",
+				`grep -q " $0 " /proc/mounts && touch "$0/.labsim-check" && rm "$0/.labsim-check"`, m.Path)
+			if err != nil {
+				return nil, err
+			}
+			if code != 0 {
+				out = append(out, fault{Expectation: x.Name + ":" + m.Path,
+					Cause: sim.T("the volume %s (%s) can't be written at %s in %s", m.Volume, strings.Join(i.Volumes, ","), m.Path, x.Name)})
+			}
+		}
+	}
+	return out, nil
+}
+
+// sentence says what was found, per instance: "web answers on 22 and 80".
+func (ac *access) sentence(list []expectation) string {
+	var parts []string
+	for _, x := range ac.lab.Instances {
+		var public []string
+		from := map[string][]string{}
+		closed := false
+		for _, e := range list {
+			if e.to.Name != x.Name {
+				continue
+			}
+			switch {
+			case !e.open:
+				closed = true
+			case e.from.ID == "":
+				public = append(public, fmt.Sprint(e.port))
+			default:
+				from[e.from.Name] = append(from[e.from.Name], fmt.Sprint(e.port))
+			}
+		}
+		if len(public) > 0 {
+			parts = append(parts, ac.app.say(sim.T("%s answers on %s", x.Name, ac.and(public))))
+		}
+		for _, peer := range sorted(from) {
+			parts = append(parts, ac.app.say(sim.T("%s answers %s on %s", x.Name, peer, ac.and(from[peer]))))
+		}
+		if closed {
+			parts = append(parts, ac.app.say(sim.T("not the internet, not the host")))
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// and joins words as a list in a sentence.
+func (ac *access) and(words []string) string {
+	slices.Sort(words)
+	words = slices.Compact(words)
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return ac.app.say(sim.T("%s and %s", strings.Join(words[:len(words)-1], ", "), words[len(words)-1]))
+}

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"labsim/images"
+	"labsim/sim"
+	"labsim/sim/agent/wire"
+)
+
+// commands lists all commands, in the order in which help shows them.
+func (a *app) commands() []*cobra.Command {
+	list := []*cobra.Command{a.upCommand(), a.downCommand(), a.statusCommand(), a.sshCommand(), a.execCommand(), a.cpCommand(), a.logsCommand()}
+	list = append(list, a.lifecycleCommands()...)
+	return append(list, a.traceCommand(), a.openCommand(), a.envCommand(), a.awsCommand(), a.serveCommand(),
+		a.initCommand(), a.doctorCommand(), a.versionCommand(), a.dialCommand())
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: a.say(sim.T("print the build of labsim, and of what is up")), Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			build := "?"
+			if exe, err := executable(); err == nil {
+				if h, err := images.BuildHash(exe); err == nil {
+					build = h
+				}
+			}
+			fmt.Fprintf(a.out, "labsim %s (%s/%s, protocol %d)\n", build, runtime.GOOS, runtime.GOARCH, wire.Protocol)
+			b, err := a.find(c.Context())
+			if err != nil {
+				return nil // nothing is up: that is no error here
+			}
+			v, err := b.version(c.Context())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "control %s (%s), agent %s\n", v.Build, v.Engine, v.AgentBuild)
+			return nil
+		},
+	}
+}
+
+// localize gives cobra's own words the user's language.
+func (a *app) localize(root *cobra.Command) {
+	root.SetUsageTemplate(a.say(sim.T("Usage:")) + `
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
+{{if .HasAvailableSubCommands}}
+` + a.say(sim.T("Commands:")) + `{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+{{end}}{{if .HasAvailableLocalFlags}}
+` + a.say(sim.T("Flags:")) + `
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}{{if .HasAvailableInheritedFlags}}
+` + a.say(sim.T("Flags of all commands:")) + `
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}`)
+	root.SetHelpTemplate(`{{.Short}}
+
+{{.UsageString}}`)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Short = a.say(sim.T("help about a command"))
+		case "completion":
+			c.Short = a.say(sim.T("print a completion script for your shell"))
+		}
+		args := c.Args
+		if args == nil {
+			continue
+		}
+		c.Args = func(c *cobra.Command, words []string) error {
+			if err := args(c, words); err != nil {
+				return usageError{&sim.Failure{What: sim.T("labsim %s is called like this: %s", c.Name(), a.spell(c.Use)), Next: []sim.Text{sim.T("labsim %s --help", c.Name())}}}
+			}
+			return nil
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"labsim/sim"
+	"labsim/sim/ec2/wire"
+	"labsim/sim/lab"
+)
+
+// describe says in one line what stands after a step. It asks the API: it shows
+// what is, not what was asked for.
+func (u *bringUp) describe(ctx context.Context, step int) (string, error) {
+	switch step {
+	case lab.StepVPC:
+		return u.describeVPCs(ctx)
+	case lab.StepSubnets:
+		return u.describeSubnets(ctx)
+	case lab.StepRoutes:
+		return u.describeRoutes(ctx)
+	}
+	list, err := u.box.instances(ctx, ofLab(u.lab.Name))
+	if err != nil {
+		return "", err
+	}
+	var parts []string
+	for _, i := range list {
+		s := i.Name + " " + i.Type + " " + i.PrivateIP
+		if i.PublicIP != "" {
+			s += " / " + i.PublicIP
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, " · "), nil
+}
+
+func ofLab(name string) []wire.Filter {
+	return []wire.Filter{{Name: ptr("tag:" + sim.TagLab), Values: []string{name}}}
+}
+
+func (u *bringUp) describeVPCs(ctx context.Context) (string, error) {
+	var out wire.DescribeVpcsResult
+	if err := u.box.ec2.Do(ctx, "DescribeVpcs", &wire.DescribeVpcsRequest{Filters: ofLab(u.lab.Name)}, &out); err != nil {
+		return "", err
+	}
+	var parts []string
+	for _, v := range out.Vpcs {
+		parts = append(parts, val(v.VpcId)+"  "+val(v.CidrBlock))
+	}
+	return strings.Join(parts, " · "), nil
+}
+
+func (u *bringUp) describeSubnets(ctx context.Context) (string, error) {
+	var out wire.DescribeSubnetsResult
+	if err := u.box.ec2.Do(ctx, "DescribeSubnets", &wire.DescribeSubnetsRequest{Filters: ofLab(u.lab.Name)}, &out); err != nil {
+		return "", err
+	}
+	var parts []string
+	for _, s := range u.lab.Subnets {
+		for _, x := range out.Subnets {
+			if tagOf(x.Tags, sim.TagName) == s.Name {
+				parts = append(parts, u.app.say(subnetName(s.Name))+" "+val(x.CidrBlock))
+			}
+		}
+	}
+	return strings.Join(parts, " · "), nil
+}
+
+// subnetName translates the two names that every lab of this kind uses.
+func subnetName(name string) sim.Text {
+	switch name {
+	case "public":
+		return sim.T("public")
+	case "private":
+		return sim.T("private")
+	}
+	return sim.T("%s", name)
+}
+
+func (u *bringUp) describeRoutes(ctx context.Context) (string, error) {
+	var gateways wire.DescribeInternetGatewaysResult
+	if err := u.box.ec2.Do(ctx, "DescribeInternetGateways", &wire.DescribeInternetGatewaysRequest{Filters: ofLab(u.lab.Name)}, &gateways); err != nil {
+		return "", err
+	}
+	var tables wire.DescribeRouteTablesResult
+	if err := u.box.ec2.Do(ctx, "DescribeRouteTables", &wire.DescribeRouteTablesRequest{Filters: ofLab(u.lab.Name)}, &tables); err != nil {
+		return "", err
+	}
+	var parts []string
+	for _, g := range gateways.InternetGateways {
+		parts = append(parts, val(g.InternetGatewayId))
+	}
+	for _, t := range tables.RouteTables {
+		for _, r := range t.Routes {
+			if val(r.GatewayId) != "local" {
+				name := u.app.say(subnetName(tagOf(t.Tags, sim.TagName)))
+				parts = append(parts, name+": "+val(r.DestinationCidrBlock)+" -> "+val(r.GatewayId))
+			}
+		}
+	}
+	return strings.Join(parts, "  "), nil
+}
+
+// instance is what the commands need of an instance.
+type instance struct {
+	ID, Name, Lab, State, Reason, Type string
+	PrivateIP, PublicIP, KeyName       string
+	VPC, Subnet, PrivateDNS, PublicDNS string
+	Volumes                            []string
+}
+
+// instances describes instances that are not terminated, the oldest first.
+func (b *box) instances(ctx context.Context, filters []wire.Filter) ([]instance, error) {
+	var out wire.DescribeInstancesResult
+	if err := b.ec2.Do(ctx, "DescribeInstances", &wire.DescribeInstancesRequest{Filters: filters}, &out); err != nil {
+		return nil, err
+	}
+	var all []wire.Instance
+	for _, r := range out.Reservations {
+		all = append(all, r.Instances...)
+	}
+	slices.SortStableFunc(all, func(a, b wire.Instance) int { return val(a.LaunchTime).Compare(val(b.LaunchTime)) })
+	var list []instance
+	for _, i := range all {
+		x := instance{ID: val(i.InstanceId), Name: tagOf(i.Tags, sim.TagName), Lab: tagOf(i.Tags, sim.TagLab), Type: val(i.InstanceType),
+			PrivateIP: val(i.PrivateIpAddress), PublicIP: val(i.PublicIpAddress), KeyName: val(i.KeyName), VPC: val(i.VpcId), Subnet: val(i.SubnetId),
+			PrivateDNS: val(i.PrivateDnsName), PublicDNS: val(i.PublicDnsName)}
+		if i.State != nil {
+			x.State = val(i.State.Name)
+		}
+		if i.StateReason != nil {
+			x.Reason = val(i.StateReason.Message)
+		}
+		for _, d := range i.BlockDeviceMappings {
+			if d.Ebs != nil {
+				x.Volumes = append(x.Volumes, val(d.Ebs.VolumeId))
+			}
+		}
+		if x.Name == "" {
+			x.Name = x.ID
+		}
+		if x.State != string(sim.StateTerminated) {
+			list = append(list, x)
+		}
+	}
+	return list, nil
+}
+
+// running waits until the instances run and their user data has ended; it shows
+// what hinders one that does not get on.
+func (u *bringUp) running(ctx context.Context, ids map[string]string, label string) error {
+	waiting := slices.Sorted(maps.Keys(ids))
+	return u.box.watch(ctx, func(s boxStatus) (bool, error) {
+		list, err := u.box.instances(ctx, ofLab(u.lab.Name))
+		if err != nil {
+			return false, err
+		}
+		state := map[string]instance{}
+		for _, i := range list {
+			state[i.ID] = i
+		}
+		waiting = slices.DeleteFunc(waiting, func(name string) bool { return state[ids[name]].State == string(sim.StateRunning) })
+		for _, name := range waiting {
+			if i, ok := state[ids[name]]; !ok {
+				return false, &sim.Failure{What: sim.T("instance %s ended while it started", name), Next: []sim.Text{sim.T("labsim logs %s", name)}}
+			} else if i.State == string(sim.StateStopped) && i.Reason != "" {
+				return false, &sim.Failure{What: sim.T("instance %s stopped while it started: %s", name, i.Reason), Next: []sim.Text{sim.T("labsim logs %s", name)}}
+			}
+		}
+		if len(waiting) > 0 {
+			u.lines.update(label, sim.T("%s: waiting for %s", stepTitle(lab.StepInstances), strings.Join(waiting, ", ")))
+			for _, p := range s.Problems {
+				u.lines.update(label, sim.T("%s: %s: %s", stepTitle(lab.StepInstances), p.Resource, p.Message))
+			}
+		}
+		return len(waiting) == 0, nil
+	})
+}
+
+// failed adds what the box knows to an error of a step.
+func (a *app) failed(ctx context.Context, b *box, err error) error {
+	var f *sim.Failure
+	var e *sim.Error
+	if errors.As(err, &f) || ctx.Err() != nil || !errors.As(err, &e) {
+		return err
+	}
+	return &sim.Failure{What: sim.T("the EC2 API refused: %s", e.Error()), Next: []sim.Text{sim.T("labsim status")}}
+}
+
+func tagOf(tags []wire.Tag, key string) string {
+	for _, t := range tags {
+		if val(t.Key) == key {
+			return val(t.Value)
+		}
+	}
+	return ""
+}
+
+func ptr[T any](x T) *T { return &x }
+
+func val[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func count(n int) string { return fmt.Sprint(n) }

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"labsim/sim"
+	"labsim/sim/engine/docker"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: a.say(sim.T("look for what could keep labsim from working, with a fix for each finding")), Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, args []string) error { return a.doctor(c.Context()) },
+	}
+}
+
+func (a *app) doctor(ctx context.Context) error {
+	findings := docker.Check(ctx, docker.Options{Site: sim.Site(a.site)})
+	if a.json {
+		return a.printJSON(findings)
+	}
+	bad := false
+	for _, f := range findings {
+		if f.Problem.Format == "" {
+			if !a.quiet {
+				fmt.Fprintf(a.out, "✓ %s: %s\n", a.say(f.Subject), a.say(f.Seen))
+			}
+			continue
+		}
+		bad = bad || f.Fatal
+		fmt.Fprintf(a.out, "✗ %s: %s\n", a.say(f.Subject), a.say(f.Problem))
+		if f.Fix.Format != "" {
+			fmt.Fprintf(a.out, "    %s\n", a.respell(a.say(f.Fix)))
+		}
+	}
+	if bad {
+		return exitCode(1)
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"labsim/sim"
+)
+
+// stateDir is where this user's keys of the site are: $XDG_STATE_HOME/labsim/SITE.
+func (a *app) stateDir() (string, error) {
+	base := a.getenv("XDG_STATE_HOME")
+	if base == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		base = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(base, "labsim", a.site), nil
+}
+
+func (a *app) keyFile(name string) (string, error) {
+	dir, err := a.stateDir()
+	return filepath.Join(dir, safeName(name)+".pem"), err
+}
+
+// safeName keeps a key's name, which a lab file chooses, inside the directory.
+func safeName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '/' || r == '\\' || r == 0 {
+			return '_'
+		}
+		return r
+	}, strings.TrimLeft(name, "."))
+}
+
+// saveKey stores a private key, for this user only.
+func (a *app) saveKey(name, pem string) error {
+	file, err := a.keyFile(name)
+	if err != nil {
+		return err
+	}
+	return writeFile(file, []byte(pem))
+}
+
+// writeFile replaces a file of this user's state, all or nothing.
+func writeFile(file string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	tmp := file + ".new"
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, file)
+}
+
+func (a *app) knownHosts() (string, error) {
+	dir, err := a.stateDir()
+	return filepath.Join(dir, "known_hosts"), err
+}
+
+// saveHostKeys writes the known_hosts file: the keys came over the agent's
+// stream, so the first connection needs no trust.
+func (a *app) saveHostKeys(ctx context.Context, b *box) (string, error) {
+	file, err := a.knownHosts()
+	if err != nil {
+		return "", err
+	}
+	keys, err := b.hostKeys(ctx)
+	if err != nil {
+		return "", err
+	}
+	list, err := b.instances(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	var lines []string
+	for _, i := range list {
+		names := slices.DeleteFunc([]string{i.ID, i.PrivateIP, i.PublicIP}, func(s string) bool { return s == "" })
+		for _, k := range keys[i.ID] {
+			lines = append(lines, strings.Join(names, ",")+" "+strings.TrimSpace(k)+"\n")
+		}
+	}
+	return file, writeFile(file, []byte(strings.Join(lines, "")))
+}
+
+// removeKeys deletes the files of a site's keys.
+func (a *app) removeKeys(names []string) error {
+	for _, n := range names {
+		file, err := a.keyFile(n)
+		if err != nil {
+			return err
+		}
+		if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeState deletes everything that the site left in this user's directory.
+func (a *app) removeState() error {
+	dir, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	os.Remove(filepath.Dir(dir)) // only if it is empty
+	return nil
+}
+
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// named finds the instance that a word means: a name, an id or an address. A
+// wrong one gets the nearest right ones.
+func (a *app) named(ctx context.Context, b *box, word string) (instance, error) {
+	list, err := b.instances(ctx, nil)
+	if err != nil {
+		return instance{}, err
+	}
+	var found []instance
+	var words []string
+	for _, i := range list {
+		own := []string{i.Name, i.ID, i.PrivateIP, i.PublicIP, i.PrivateDNS, i.PublicDNS, i.Lab + "/" + i.Name}
+		if word != "" && slices.Contains(own, word) {
+			found = append(found, i)
+		}
+		words = append(words, i.Name, i.ID)
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return instance{}, &sim.Failure{What: sim.T("%q means more than one instance: %s and %s", word, found[0].ID, found[1].ID), Next: []sim.Text{sim.T("labsim status")}}
+	}
+	f := &sim.Failure{What: sim.T("there is no instance %q", word), Next: []sim.Text{sim.T("labsim status")}}
+	if near, ok := sim.Nearest(word, words); ok {
+		f.What = sim.T("there is no instance %q; did you mean %s?", word, near)
+	}
+	return instance{}, f
+}

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"labsim/sim"
+)
+
+// finish is the fifth step and what to do next.
+func (u *bringUp) finish(ctx context.Context) error {
+	if !u.simulated {
+		if _, err := u.app.saveHostKeys(ctx, u.box); err != nil {
+			return err
+		}
+	}
+	label := " 5 "
+	title := sim.T("Access")
+	u.lines.start(label, title)
+	if err := u.ready(ctx); err != nil {
+		u.lines.end(false, label, u.app.say(title))
+		return err
+	}
+	list, ac, err := u.access(ctx)
+	if err != nil {
+		u.lines.end(false, label, u.app.say(title))
+		return err
+	}
+	faults, err := ac.check(ctx, list)
+	if err != nil {
+		u.lines.end(false, label, u.app.say(title))
+		return err
+	}
+	u.lines.end(len(faults) == 0, label, pad(u.app.say(title), titleWidth)+u.mark()+ac.result(list, faults))
+	if u.app.json {
+		if err := u.printJSON(ctx, list, faults); err != nil {
+			return err
+		}
+	}
+	if len(faults) > 0 {
+		ac.advise(faults)
+		return exitCode(1)
+	}
+	u.next(ac)
+	return nil
+}
+
+func (ac *access) result(list []expectation, faults []fault) string {
+	if len(faults) == 0 {
+		return ac.sentence(list)
+	}
+	return faults[0].Expectation + ": " + ac.app.say(faults[0].Cause)
+}
+
+// advise prints every fault with its fix.
+func (ac *access) advise(faults []fault) {
+	for _, f := range faults {
+		ac.app.errorln(sim.T("%s: %s", f.Expectation, f.Cause))
+		for _, x := range f.Fix {
+			ac.app.errorln(sim.T("    %s", ac.app.respell(ac.app.say(x))))
+		}
+	}
+}
+
+// next prints commands that work when pasted.
+func (u *bringUp) next(ac *access) {
+	var cmds []string
+	for _, x := range u.lab.Instances {
+		i, ok := ac.byName[x.Name]
+		if !ok || i.PublicIP == "" {
+			continue
+		}
+		if u.app.reaches(i.PublicIP) {
+			cmds = append(cmds, "curl http://"+i.PublicIP)
+		} else {
+			cmds = append(cmds, u.app.spell("open "+i.Name+":80"))
+		}
+		cmds = append(cmds, u.app.spell("ssh "+i.Name))
+		break
+	}
+	for _, x := range u.lab.Instances {
+		if i, ok := ac.byName[x.Name]; ok && i.PublicIP == "" && len(x.Mounts) > 0 {
+			cmds = append(cmds, u.app.spell("trace internet "+i.Name+" tcp/5432"))
+			break
+		}
+	}
+	if u.simulated { // there is nobody to talk to
+		cmds = slices.DeleteFunc(cmds, func(c string) bool { return !containsWord(c, "trace") })
+	}
+	cmds = append(cmds, u.app.spell("down"))
+	text := " "
+	text += u.app.say(sim.T("Next:"))
+	for i, c := range cmds {
+		if i > 0 {
+			text += "    "
+		}
+		text += "  " + c
+	}
+	u.app.println(sim.T("%s", text))
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func containsWord(s, word string) bool { return slices.Contains(strings.Fields(s), word) }
+
+// printJSON prints the lab as it stands, for programs.
+func (u *bringUp) printJSON(ctx context.Context, list []expectation, faults []fault) error {
+	instances, err := u.box.instances(ctx, ofLab(u.lab.Name))
+	if err != nil {
+		return err
+	}
+	type check struct {
+		What string
+		Open bool
+	}
+	out := struct {
+		Lab, Endpoint string
+		Simulated     bool
+		Instances     []instance
+		Checks        []check
+		Faults        []fault
+	}{Lab: u.lab.Name, Endpoint: u.box.endpoint, Simulated: u.simulated, Instances: instances, Faults: faults}
+	for _, x := range list {
+		out.Checks = append(out.Checks, check{x.String(), x.open})
+	}
+	return u.app.printJSON(out)
+}

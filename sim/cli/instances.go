@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"labsim/sim"
+	"labsim/sim/ec2/wire"
+)
+
+// lifecycle is stop, start, reboot and terminate: one call, then waiting for the state.
+func (a *app) lifecycle(name string, short sim.Text, until sim.InstanceState, do func(context.Context, *box, []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " NAME...", Short: a.say(short), Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			b, err := a.find(ctx)
+			if err != nil {
+				return err
+			}
+			var ids []string
+			for _, word := range args {
+				i, err := a.named(ctx, b, word)
+				if err != nil {
+					return err
+				}
+				ids = append(ids, i.ID)
+			}
+			if err := do(ctx, b, ids); err != nil {
+				return a.failed(ctx, b, err)
+			}
+			if err := b.reach(ctx, ids, until); err != nil {
+				return err
+			}
+			_, err = a.saveHostKeys(ctx, b)
+			return err
+		},
+	}
+}
+
+func (a *app) lifecycleCommands() []*cobra.Command {
+	return []*cobra.Command{
+		a.lifecycle("stop", sim.T("stop instances; disks and private addresses stay"), sim.StateStopped, func(ctx context.Context, b *box, ids []string) error {
+			return b.ec2.Do(ctx, "StopInstances", &wire.StopInstancesRequest{InstanceIds: ids}, nil)
+		}),
+		a.lifecycle("start", sim.T("start stopped instances; the public address changes"), sim.StateRunning, func(ctx context.Context, b *box, ids []string) error {
+			return b.ec2.Do(ctx, "StartInstances", &wire.StartInstancesRequest{InstanceIds: ids}, nil)
+		}),
+		a.lifecycle("reboot", sim.T("reboot instances; nothing changes its address"), sim.StateRunning, func(ctx context.Context, b *box, ids []string) error {
+			return b.ec2.Do(ctx, "RebootInstances", &wire.RebootInstancesRequest{InstanceIds: ids}, nil)
+		}),
+		a.lifecycle("terminate", sim.T("terminate instances; the root disk is lost"), sim.StateTerminated, func(ctx context.Context, b *box, ids []string) error {
+			return b.ec2.Do(ctx, "TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: ids}, nil)
+		}),
+	}
+}
+
+// reach waits until all instances have a state, and the machine is what the world says.
+func (b *box) reach(ctx context.Context, ids []string, state sim.InstanceState) error {
+	return b.watch(ctx, func(s boxStatus) (bool, error) {
+		var out wire.DescribeInstancesResult
+		if err := b.ec2.Do(ctx, "DescribeInstances", &wire.DescribeInstancesRequest{InstanceIds: ids}, &out); err != nil {
+			return false, err
+		}
+		for _, r := range out.Reservations {
+			for _, i := range r.Instances {
+				if i.State == nil || val(i.State.Name) != string(state) {
+					return false, nil
+				}
+			}
+		}
+		return s.Converged, nil
+	})
+}
+
+func (a *app) logsCommand() *cobra.Command {
+	var follow bool
+	c := &cobra.Command{
+		Use: "logs NAME", Short: a.say(sim.T("print an instance's console output")), Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			b, err := a.find(c.Context())
+			if err != nil {
+				return err
+			}
+			i, err := a.named(c.Context(), b, args[0])
+			if err != nil {
+				return err
+			}
+			q := url.Values{"instance": {i.ID}}
+			if follow {
+				q.Set("follow", "1")
+			}
+			resp, err := b.request(c.Context(), "GET", "console?"+q.Encode(), nil)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			_, err = io.Copy(a.out, resp.Body)
+			return err
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, a.say(sim.T("go on with what follows")))
+	return c
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Aliases: []string{"ps"}, Short: a.say(sim.T("show the instances and whether their packets get through")), Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, args []string) error { return a.status(c.Context()) },
+	}
+}
+
+func (a *app) status(ctx context.Context) error {
+	b, err := a.find(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := b.instances(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(list)
+	}
+	rows := [][]string{{a.say(sim.T("LAB")), a.say(sim.T("NAME")), a.say(sim.T("ID")), a.say(sim.T("STATE")), a.say(sim.T("TYPE")), a.say(sim.T("PRIVATE")), a.say(sim.T("PUBLIC"))}}
+	for _, i := range list {
+		rows = append(rows, []string{dash(i.Lab), i.Name, i.ID, i.State, i.Type, i.PrivateIP, dash(i.PublicIP)})
+	}
+	a.table(rows)
+	failed := false
+	err = b.watch(ctx, func(s boxStatus) (bool, error) {
+		for _, p := range s.Problems {
+			failed = true
+			a.errorln(sim.T("%s: %s", p.Resource, p.Message))
+		}
+		return true, nil
+	})
+	if err == nil && failed {
+		return exitCode(1)
+	}
+	return err
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// table prints rows in columns.
+func (a *app) table(rows [][]string) {
+	widths := map[int]int{}
+	for _, r := range rows {
+		for i, c := range r {
+			widths[i] = max(widths[i], width(c))
+		}
+	}
+	for _, r := range rows {
+		var s strings.Builder
+		for i, c := range r {
+			s.WriteString(pad(c, widths[i]+3))
+		}
+		fmt.Fprintln(a.out, strings.TrimRight(s.String(), " "))
+	}
+}

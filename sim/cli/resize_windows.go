@@ -1,0 +1,6 @@
+package cli
+
+import "os"
+
+// resizeSignal: Windows has none.
+var resizeSignal os.Signal

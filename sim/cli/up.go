@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"labsim/compose"
+	"labsim/sim"
+	"labsim/sim/lab"
+)
+
+type upFlags struct {
+	port     int
+	public   string
+	internet bool
+}
+
+func (a *app) upCommand() *cobra.Command {
+	var f upFlags
+	c := &cobra.Command{
+		Use:   "up [FILE]",
+		Short: a.say(sim.T("bring a lab up: the lab of the five steps, or that of FILE")),
+		Args:  cobra.MaximumNArgs(1),
+		RunE:  func(c *cobra.Command, args []string) error { return a.up(c.Context(), args, f) },
+	}
+	c.Flags().BoolVarP(&a.yes, "yes", "y", false, a.say(sim.T("also where data is destroyed")))
+	c.Flags().IntVar(&f.port, "port", 0, a.say(sim.T("port of the API on 127.0.0.1 (else 4566 or the next free one)")))
+	c.Flags().StringVar(&f.public, "public-range", "", a.say(sim.T("the /24 of the public addresses (else 198.51.100.0/24 or the next free one)")))
+	c.Flags().BoolVar(&f.internet, "internet", false, a.say(sim.T("let instances reach the real internet")))
+	return c
+}
+
+// up makes the box, then the lab, then looks whether it is so.
+func (a *app) up(ctx context.Context, args []string, f upFlags) error {
+	l, err := a.loadLab(args)
+	if err != nil {
+		return err
+	}
+	f.internet = f.internet || l.Internet
+	ls := a.newLines()
+	b, about, err := a.installBox(ctx, ls, f)
+	if err != nil {
+		return err
+	}
+	release, err := a.lease(ctx, b)
+	if err != nil {
+		return err
+	}
+	defer release()
+	u := &bringUp{app: a, box: b, lab: l, lines: ls, simulated: about.Engine == "none", region: about.Region}
+	if err := u.apply(ctx); err != nil {
+		return err
+	}
+	return u.finish(ctx)
+}
+
+// loadLab reads the lab file, and prints what is wrong with it.
+func (a *app) loadLab(args []string) (*lab.Lab, error) {
+	name, data := compose.Default+"/compose.yaml", []byte(nil)
+	var err error
+	if len(args) == 0 {
+		data, err = compose.File(compose.Default)
+	} else {
+		name = args[0]
+		if st, serr := os.Stat(name); serr == nil && st.IsDir() {
+			name = filepath.Join(name, "compose.yaml")
+		}
+		data, err = readLimited(name)
+	}
+	if err != nil {
+		return nil, &sim.Failure{What: sim.T("the lab file %s can't be read", name), Err: err, Next: []sim.Text{sim.T("labsim init")}}
+	}
+	l, problems := lab.Load(name, data)
+	for _, p := range problems {
+		mark := a.say(sim.T("error"))
+		if p.Warning {
+			mark = a.say(sim.T("warning"))
+		}
+		fmt.Fprintf(a.err, "%s: %s: %s\n", p.Place(), mark, a.say(p.Text))
+	}
+	if lab.Fatal(problems) {
+		return nil, &sim.Failure{What: sim.T("%s can't be used; nothing was changed", name)}
+	}
+	return l, nil
+}
+
+func readLimited(name string) ([]byte, error) {
+	st, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() || st.Size() > lab.MaxFile {
+		return nil, fmt.Errorf("not a file of at most %d bytes", lab.MaxFile)
+	}
+	return os.ReadFile(name)
+}
+
+// lease makes sure that one `up` or `down` at a time changes a site. It ends
+// with the connection, however this process ends.
+func (a *app) lease(ctx context.Context, b *box) (release func(), err error) {
+	host, _ := os.Hostname()
+	holder := fmt.Sprintf("labsim %s, pid %d on %s", strings.Join(os.Args[1:], " "), os.Getpid(), host)
+	conn, err := b.stream(ctx, "lease?holder="+url.QueryEscape(holder))
+	if isStatus(err, http.StatusConflict) {
+		return nil, &sim.Failure{What: sim.T("another labsim is changing this site"), Err: err, Next: []sim.Text{sim.T("wait until it has ended, and repeat")}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func() { conn.Close() }, nil
+}
+
+// bringUp is one `up` under way.
+type bringUp struct {
+	app       *app
+	box       *box
+	lab       *lab.Lab
+	lines     *lines
+	region    sim.Region
+	simulated bool
+}
+
+func (u *bringUp) options() lab.Options {
+	return lab.Options{Region: u.region, SaveKey: u.app.saveKey, Wait: u.box.waitFor}
+}
+
+// waitFor calls done whenever the world or the machine changes.
+func (b *box) waitFor(ctx context.Context, done func(context.Context) (bool, error)) error {
+	return b.watch(ctx, func(boxStatus) (bool, error) { return done(ctx) })
+}
+
+func (u *bringUp) apply(ctx context.Context) error {
+	changes, err := lab.Diff(ctx, u.box.ec2, u.lab)
+	if err != nil {
+		return err
+	}
+	if err := u.app.confirm(changes.DestroysData()); err != nil {
+		return err
+	}
+	if err := changes.Apply(ctx, u.box.ec2, 0, u.options()); err != nil {
+		return err
+	}
+	for step := lab.StepVPC; step <= lab.StepInstances; step++ {
+		label := fmt.Sprintf(" %d ", step)
+		u.lines.start(label, stepTitle(step))
+		o := u.options()
+		o.Progress = func(c lab.Change) { u.lines.update(label, sim.T("%s: %s %s", stepTitle(step), c.Kind, c.Name)) }
+		err := changes.Apply(ctx, u.box.ec2, step, o)
+		if err == nil && step == lab.StepInstances {
+			err = u.running(ctx, changes.IDs("instance"), label)
+		}
+		var shown string
+		if err == nil {
+			shown, err = u.describe(ctx, step)
+		}
+		u.lines.end(err == nil, label, pad(u.app.say(stepTitle(step)), titleWidth)+u.mark()+shown)
+		if err != nil {
+			return u.app.failed(ctx, u.box, err)
+		}
+	}
+	return nil
+}
+
+// titleWidth is the column where the facts of a step begin.
+const titleWidth = 31
+
+func stepTitle(step int) sim.Text {
+	switch step {
+	case lab.StepVPC:
+		return sim.T("Custom VPC")
+	case lab.StepSubnets:
+		return sim.T("Public and private subnets")
+	case lab.StepRoutes:
+		return sim.T("Routes and internet gateway")
+	case lab.StepInstances:
+		return sim.T("Instances")
+	}
+	return sim.T("Access")
+}
+
+// mark stands on every line of a lab whose packets are not real.
+func (u *bringUp) mark() string {
+	if u.simulated {
+		return u.app.say(sim.T("simulated")) + "  "
+	}
+	return ""
+}
+
+// confirm asks before data is destroyed.
+func (a *app) confirm(changes []lab.Change) error {
+	if len(changes) == 0 || a.yes {
+		return nil
+	}
+	for _, c := range changes {
+		a.errorln(sim.T("will be deleted with its data: %s %s", c.Kind, c.Name))
+	}
+	return a.ask(sim.T("Go on?"))
+}
+
+// ask wants a yes from the terminal; without one, --yes is the only way.
+func (a *app) ask(question sim.Text) error {
+	refused := &sim.Failure{What: sim.T("nothing was changed"), Next: []sim.Text{sim.T("repeat it with --yes")}}
+	if f, ok := a.in.(*os.File); !ok || !a.tty(f) {
+		return refused
+	}
+	fmt.Fprintf(a.err, "%s [y/N] ", a.say(question))
+	var answer string
+	fmt.Fscanln(a.in, &answer)
+	if strings.HasPrefix(strings.ToLower(answer), "y") {
+		return nil
+	}
+	return refused
+}
