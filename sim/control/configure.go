@@ -1,0 +1,190 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"labsim/sim"
+	"labsim/sim/dataplane"
+	"labsim/sim/engine"
+	"labsim/sim/plan"
+	"labsim/sim/world"
+)
+
+// setTimeout bounds one hand-over of a config: a whole dataplane takes a second.
+const setTimeout = time.Minute
+
+// compile compiles what the node has to program, or returns nil where that is
+// what was compiled last: a config follows from the world and the edges alone.
+func compile(r *reconciler, s *world.State, o *engine.Observed) *dataplane.Config {
+	pids := map[sim.InternetGatewayID]int{}
+	for _, c := range o.Containers {
+		if c.Kind == engine.KindEdge && c.Running {
+			pids[sim.InternetGatewayID(c.ID)] = c.PID
+		}
+	}
+	return dataplane.Compile(s, dataplane.CompileOptions{Site: r.site, Region: r.region, Public: r.public, EdgePIDs: pids})
+}
+
+// configurer hands the newest config to the node, one at a time.
+type configurer struct {
+	node  Node
+	wake  func() // told of every change of view
+	log   *slog.Logger
+	dirty chan struct{} // buffered: one waits
+
+	mu      sync.Mutex
+	wanted  wanted
+	held    wanted // acknowledged by the agent on session heldBy
+	heldBy  uint64
+	state   NodeState
+	problem string
+	retryAt time.Time
+	wait    time.Duration
+}
+
+// wanted is a config and its content without the version, by which two configs
+// of different worlds are told to be the same.
+type wanted struct {
+	config  *dataplane.Config
+	content string
+}
+
+func newConfigurer(n Node, wake func(), log *slog.Logger) *configurer {
+	return &configurer{node: n, wake: wake, log: log, dirty: make(chan struct{}, 1)}
+}
+
+// want makes c the config to hand over.
+func (k *configurer) want(c *dataplane.Config) {
+	unversioned := *c
+	unversioned.Version = 0
+	data, err := json.Marshal(unversioned)
+	if err != nil {
+		panic("config does not encode: " + err.Error()) // plain data always does
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if content := string(data); content != k.wanted.content {
+		k.wanted = wanted{config: c, content: content}
+		k.retryAt, k.wait = time.Time{}, 0
+		k.touch()
+	}
+}
+
+// view returns what the plan needs to know of the node.
+func (k *configurer) view() plan.Node {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := plan.Node{Report: k.state.Report}
+	if k.state.Session != 0 && k.heldBy == k.state.Session {
+		n.Config = k.held.config
+		n.Current = k.held.content == k.wanted.content
+	}
+	return n
+}
+
+// now returns the node's state and what is wrong with its config.
+func (k *configurer) now() (state NodeState, problem string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.state, k.problem
+}
+
+func (k *configurer) touch() {
+	select {
+	case k.dirty <- struct{}{}:
+	default:
+	}
+}
+
+func (k *configurer) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			if err := k.node.Watch(ctx, k.noticed); err != nil && ctx.Err() == nil {
+				k.log.Warn("the agent's reports broke off", "error", err)
+			}
+			sleep(ctx, time.Second)
+		}
+	})
+	for {
+		var timer <-chan time.Time
+		if at := k.handOver(ctx); !at.IsZero() {
+			timer = time.After(time.Until(at))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.dirty:
+		case <-timer:
+		}
+	}
+}
+
+func (k *configurer) noticed(s NodeState) {
+	k.mu.Lock()
+	k.state = s
+	k.mu.Unlock()
+	k.touch()
+	k.wake()
+}
+
+// handOver sets the newest config if the agent does not hold it. It returns
+// when to try again; zero: when something changes.
+func (k *configurer) handOver(ctx context.Context) (again time.Time) {
+	k.mu.Lock()
+	w, session := k.wanted, k.state.Session
+	holds := k.heldBy == session && k.held.content == w.content && len(k.state.Report.Errors) == 0
+	retryAt := k.retryAt
+	k.mu.Unlock()
+	if w.config == nil || session == 0 || holds {
+		return time.Time{}
+	}
+	if time.Now().Before(retryAt) {
+		return retryAt
+	}
+	ctx, cancel := context.WithTimeout(ctx, setTimeout)
+	defer cancel()
+	report, err := k.node.Set(ctx, w.config)
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.state.Session != session {
+		return time.Now() // it has connected anew meanwhile and may hold another one
+	}
+	if err == nil {
+		k.held, k.heldBy, k.state.Report = w, session, report
+	}
+	switch {
+	case err != nil:
+		k.problem = err.Error()
+	case len(report.Errors) > 0:
+		k.problem = report.Errors[0].Resource + ": " + report.Errors[0].Message
+	default:
+		k.problem = ""
+	}
+	k.wake()
+	if k.problem == "" {
+		k.retryAt, k.wait = time.Time{}, 0
+		if k.wanted.content != w.content {
+			return time.Now()
+		}
+		return time.Time{}
+	}
+	if k.wanted.content != w.content {
+		return time.Now()
+	}
+	k.log.Warn("the agent could not do all of the config", "error", k.problem)
+	k.wait = backoff(k.wait)
+	k.retryAt = time.Now().Add(k.wait)
+	return k.retryAt
+}
+
+// backoff doubles a pause, from a quarter of a second to half a minute.
+func backoff(d time.Duration) time.Duration {
+	return min(max(2*d, 250*time.Millisecond), resync)
+}

@@ -1,0 +1,240 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"labsim/sim"
+	"labsim/sim/engine"
+	"labsim/sim/plan"
+	"labsim/sim/world"
+)
+
+// Bounds of the reconciler's work.
+const (
+	stepsAtOnce    = 4
+	resync         = 30 * time.Second // what no event told
+	observeTimeout = 20 * time.Second
+)
+
+// reconciler makes the engine and the node follow the world. Everything in it
+// is the loop's own (run), except what stands below mu.
+type reconciler struct {
+	site      sim.Site
+	region    sim.Region
+	public    netip.Prefix
+	ephemeral bool
+	world     *world.World
+	engine    engine.Engine
+	node      Node
+	log       *slog.Logger
+	life      string // of this process; stands in for an engine that can't tell its own
+
+	config   *configurer
+	observed *observation // nil: nothing is known
+	ended    map[sim.InstanceID]time.Time
+	status   *statusBoard
+
+	wake chan struct{} // buffered: one waits
+
+	mu      sync.Mutex
+	stale   bool // the engine has changed since the last observation
+	running map[string]*execution
+	failed  map[string]*failure
+	drained bool
+	idle    chan struct{} // not nil: closed once nothing runs
+}
+
+// observation is what the engine showed. Of what is in dirty, by Step.Object and
+// by resource id, nothing is known: a step was at work on it while the engine was
+// looked at, or has been since.
+type observation struct {
+	*engine.Observed
+	dirty map[string]bool
+}
+
+func newReconciler(o Options, w *world.World, log *slog.Logger) *reconciler {
+	var b [8]byte
+	rand.Read(b[:])
+	r := &reconciler{
+		site: o.Site, region: o.Region, public: o.Public, ephemeral: o.Simulated,
+		world: w, engine: o.Engine, node: o.Node, log: log, life: hex.EncodeToString(b[:]),
+		ended: map[sim.InstanceID]time.Time{}, status: newStatusBoard(),
+		wake: make(chan struct{}, 1), stale: true,
+		running: map[string]*execution{}, failed: map[string]*failure{},
+	}
+	r.config = newConfigurer(o.Node, r.poke, log)
+	return r
+}
+
+// poke wakes the loop.
+func (r *reconciler) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// engineChanged makes the next pass look again.
+func (r *reconciler) engineChanged() {
+	r.mu.Lock()
+	r.stale = true
+	r.mu.Unlock()
+	r.poke()
+}
+
+// run works until ctx ends. When it returns nothing of it is at work any more.
+func (r *reconciler) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { r.watchEngine(ctx) })
+	wg.Go(func() { r.config.run(ctx) })
+	wg.Go(func() { r.resync(ctx) })
+	defer r.cancelAll()
+	for ctx.Err() == nil {
+		changed := r.world.Changed()
+		again := r.pass(ctx)
+		var timer <-chan time.Time
+		if !again.IsZero() {
+			timer = time.After(max(time.Until(again), time.Millisecond))
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-r.wake:
+		case <-timer:
+		}
+	}
+}
+
+// pass looks once at everything and starts what there is to do. It returns when
+// another pass is due if nothing happens; zero: never.
+func (r *reconciler) pass(ctx context.Context) (again time.Time) {
+	if r.isDrained() {
+		return time.Time{}
+	}
+	if err := r.observe(ctx); err != nil {
+		r.status.engineError(err)
+		return time.Now().Add(r.retry("observe", err))
+	}
+	s, o := r.world.View(), r.observed
+	r.config.want(compile(r, s, o.Observed))
+	r.noticeEnds(s, o)
+	node := r.config.view()
+	node.Ended = r.ended
+	result := plan.Plan(s, o.Observed, node, plan.Options{
+		Site: r.site, Region: r.region, Public: r.public, Now: time.Now(), Ephemeral: r.ephemeral,
+	})
+	r.cancelOutdated(s)
+	again = earliest(result.Again, r.start(ctx, s, result.Steps))
+	r.record(o, result.Facts)
+	r.status.set(r.summary(s, result))
+	return again
+}
+
+// observe looks at the engine if something may have changed there.
+func (r *reconciler) observe(ctx context.Context) error {
+	r.mu.Lock()
+	stale := r.stale || r.observed == nil
+	r.stale = false
+	dirty := map[string]bool{}
+	for object, e := range r.running {
+		dirty[object], dirty[e.step.Resource] = true, true
+	}
+	r.mu.Unlock()
+	if !stale {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
+	defer cancel()
+	o, err := r.engine.Observe(ctx)
+	if err != nil {
+		r.mu.Lock()
+		r.stale = true
+		r.mu.Unlock()
+		return err
+	}
+	if o.Run == "" {
+		o.Run = r.life
+	}
+	r.succeeded("observe")
+	r.observed = &observation{Observed: o, dirty: dirty}
+	return nil
+}
+
+// noticeEnds keeps since when the containers of running instances are down.
+func (r *reconciler) noticeEnds(s *world.State, o *observation) {
+	down := map[sim.InstanceID]bool{}
+	for _, c := range o.Containers {
+		id := sim.InstanceID(c.ID)
+		i, ok := s.Instances.Get(id)
+		if c.Kind != engine.KindInstance || c.Running || !ok || i.Status.State != sim.StateRunning || o.dirty[c.ID] {
+			continue
+		}
+		down[id] = true
+		if _, noticed := r.ended[id]; !noticed {
+			r.ended[id] = time.Now()
+		}
+	}
+	for id := range r.ended {
+		if !down[id] {
+			delete(r.ended, id)
+		}
+	}
+}
+
+// watchEngine turns the engine's events into wake-ups, for ever.
+func (r *reconciler) watchEngine(ctx context.Context) {
+	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 2*time.Second) {
+		began := time.Now()
+		err := r.engine.Watch(ctx, r.engineChanged)
+		if time.Since(began) > 5*time.Second {
+			wait = 100 * time.Millisecond
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+			r.log.Warn("the engine's events broke off", "error", err)
+		}
+		r.engineChanged()
+		sleep(ctx, wait)
+	}
+}
+
+// resync looks at everything once in a while, and forgets what has been
+// terminated for long.
+func (r *reconciler) resync(ctx context.Context) {
+	for {
+		before := time.Now().Add(-plan.Forget)
+		if err := r.world.Update(func(tx *world.Tx) error { return tx.PurgeTerminated(before) }); err != nil {
+			r.log.Error("can't forget terminated instances", "error", err)
+		}
+		if !sleep(ctx, resync) {
+			return
+		}
+		r.engineChanged()
+	}
+}
+
+// sleep reports whether d passed before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,65 @@
+package control
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	"labsim/sim"
+	"labsim/sim/dataplane"
+)
+
+// Simulated is the Node where nothing really runs: it agrees with every config.
+type Simulated struct {
+	mu     sync.Mutex
+	report dataplane.Report
+}
+
+// Watch implements Node.
+func (n *Simulated) Watch(ctx context.Context, f func(NodeState)) error {
+	n.mu.Lock()
+	state := NodeState{Session: 1, Build: "simulated", Report: n.report}
+	n.mu.Unlock()
+	f(state)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Set implements Node.
+func (n *Simulated) Set(_ context.Context, c *dataplane.Config) (dataplane.Report, error) {
+	r := dataplane.Report{Version: c.Version}
+	for _, v := range c.VPCs {
+		for _, e := range v.ENIs {
+			r.Links = append(r.Links, e.ID)
+		}
+		if v.Gateway != nil {
+			r.Gateways = append(r.Gateways, v.Gateway.ID)
+		}
+	}
+	for _, v := range c.Volumes {
+		if !v.Delete {
+			r.Volumes = append(r.Volumes, dataplane.VolumeStatus{
+				ID: v.ID, Account: v.Account, Region: v.Region, SizeGiB: v.SizeGiB, Lab: v.Lab, Name: v.Name, Tags: v.Tags,
+			})
+		}
+	}
+	n.mu.Lock()
+	n.report = r
+	n.mu.Unlock()
+	return r, nil
+}
+
+// Counters implements Node.
+func (n *Simulated) Counters(context.Context, sim.VPCID) ([]dataplane.Counter, error) {
+	return nil, nil
+}
+
+// Probe implements Node. Control answers probes itself, by the evaluator.
+func (n *Simulated) Probe(context.Context, dataplane.Probe) (dataplane.ProbeResult, error) {
+	return dataplane.ProbeResult{}, errSimulated
+}
+
+// Open implements Node.
+func (n *Simulated) Open(context.Context) (net.Conn, error) { return nil, errSimulated }
+
+var errSimulated = sim.Errorf(sim.CodeUnsupported, "Instances are simulated here: nothing runs in them")

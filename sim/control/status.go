@@ -1,0 +1,126 @@
+package control
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"labsim/sim/plan"
+	"labsim/sim/world"
+)
+
+// Status is how far the machine has come with what the world asks for.
+type Status struct {
+	// Version is the world's that this is about.
+	Version uint64
+	// Converged says that all of it is so.
+	Converged bool
+	Steps     []StepStatus `json:",omitempty"`
+	Problems  []Problem    `json:",omitempty"`
+}
+
+// StepStatus is something that is under way.
+type StepStatus struct {
+	Kind     string // a plan.Kind, "configure" or "wait"
+	Resource string
+	Name     string `json:",omitempty"` // the engine's
+	State    string // running, waiting
+	Reason   string `json:",omitempty"` // of waiting
+}
+
+// Problem is something that went wrong and is tried again.
+type Problem struct {
+	Resource string // id, or "engine" or "agent"
+	Message  string
+}
+
+// statusBoard holds the last status and wakes who waits for the next.
+type statusBoard struct {
+	mu      sync.Mutex
+	status  Status
+	changed chan struct{}
+}
+
+func newStatusBoard() *statusBoard { return &statusBoard{changed: make(chan struct{})} }
+
+// get returns the status and a channel that is closed at its next change.
+func (b *statusBoard) get() (Status, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status, b.changed
+}
+
+func (b *statusBoard) set(s Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if reflect.DeepEqual(s, b.status) {
+		return
+	}
+	b.status = s
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// engineError says that the engine can't be looked at; the rest stays as it was.
+func (b *statusBoard) engineError(err error) {
+	s, _ := b.get()
+	s.Converged = false
+	s.Problems = []Problem{{Resource: "engine", Message: err.Error()}}
+	b.set(s)
+}
+
+// summary makes a status out of a pass.
+func (r *reconciler) summary(s *world.State, result plan.Result) Status {
+	out := Status{Version: uint64(s.Version)}
+	node, problem := r.config.now()
+	view := r.config.view()
+	switch {
+	case node.Session == 0:
+		out.Problems = append(out.Problems, Problem{Resource: "agent", Message: errNoAgent.Message})
+	case problem != "":
+		out.Problems = append(out.Problems, Problem{Resource: "agent", Message: problem})
+	case !view.Current:
+		out.Steps = append(out.Steps, StepStatus{Kind: "configure", State: "running"})
+	}
+	for _, w := range result.Waits {
+		if w.Problem {
+			out.Problems = append(out.Problems, Problem{Resource: w.Resource, Message: w.Reason})
+		} else {
+			out.Steps = append(out.Steps, StepStatus{Kind: "wait", Resource: w.Resource, State: "waiting", Reason: w.Reason})
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.running {
+		out.Steps = append(out.Steps, stepStatus(e.step, "running"))
+	}
+	for _, x := range result.Steps {
+		if r.running[x.Object()] == nil {
+			out.Steps = append(out.Steps, stepStatus(x, "waiting"))
+		}
+	}
+	for object, f := range r.failed {
+		if object != "observe" {
+			out.Problems = append(out.Problems, Problem{Resource: f.step.Resource, Message: f.err})
+		}
+	}
+	slices.SortFunc(out.Steps, func(a, b StepStatus) int {
+		return strings.Compare(a.Kind+a.Resource+a.Name, b.Kind+b.Resource+b.Name)
+	})
+	slices.SortFunc(out.Problems, func(a, b Problem) int {
+		return strings.Compare(a.Resource+a.Message, b.Resource+b.Message)
+	})
+	out.Converged = len(out.Steps) == 0 && len(out.Problems) == 0 && len(result.Facts) == 0 && !r.stale
+	return out
+}
+
+func stepStatus(x plan.Step, state string) StepStatus {
+	return StepStatus{Kind: string(x.Kind), Resource: x.Resource, Name: x.Name, State: state}
+}
+
+// Settled reports whether nothing more will happen to version v by itself soon:
+// it is converged, or all that is left are problems.
+func (s Status) Settled(v uint64) bool {
+	return s.Version >= v && (s.Converged || len(s.Problems) > 0 && len(s.Steps) == 0)
+}
