@@ -24,7 +24,7 @@ func (tx *Tx) AllocateAddress(in AllocateAddress) (sim.Address, error) {
 	ip := in.Address
 	if !ip.IsValid() {
 		ip, err = tx.publicIP()
-	} else if ip.Less(tx.opts.PublicPool.First) || tx.opts.PublicPool.Last.Less(ip) || tx.publicInUse()[ip] {
+	} else if ip.Less(tx.opts.PublicPool.First) || tx.opts.PublicPool.Last.Less(ip) || tx.publicUsed()[ip] {
 		err = sim.Errorf("InvalidAddress.NotFound", "Address '%s' not found.", ip)
 	}
 	if err != nil {

@@ -13,7 +13,7 @@ const settingLastPublic = "public-pool.last"
 // publicIP takes the next free address of the pool.
 func (tx *Tx) publicIP() (netip.Addr, error) {
 	first, last := tx.opts.PublicPool.First, tx.opts.PublicPool.Last
-	used := tx.publicInUse()
+	used := tx.publicUsed()
 	at, err := netip.ParseAddr(tx.Settings.Row(settingLastPublic).Value)
 	if err != nil || at.Less(first) || last.Less(at) {
 		at = last
@@ -32,12 +32,12 @@ func (tx *Tx) publicIP() (netip.Addr, error) {
 	}
 }
 
-func (tx *Tx) publicInUse() map[netip.Addr]bool {
+func (s *State) publicUsed() map[netip.Addr]bool {
 	used := map[netip.Addr]bool{}
-	for _, a := range tx.Addresses.All() {
+	for _, a := range s.Addresses.All() {
 		used[a.PublicIP] = true
 	}
-	for _, e := range tx.ENIs.All() {
+	for _, e := range s.ENIs.All() {
 		if e.PublicIP.IsValid() {
 			used[e.PublicIP] = true
 		}
