@@ -36,3 +36,7 @@ func (f *Failure) Error() string {
 }
 
 func (f *Failure) Unwrap() error { return f.Err }
+
+// Cmd makes a Text that is the same in every language: a command to paste, an
+// address, names and numbers only.
+func Cmd(format string, args ...any) Text { return Text{Format: format, Args: args} }

@@ -216,12 +216,12 @@ func (ac *access) blame(ctx context.Context, x expectation, r dataplane.ProbeRes
 		for _, fix := range v.Fix {
 			f.Fix = append(f.Fix, fix.Text)
 			for _, c := range fix.Commands {
-				f.Fix = append(f.Fix, sim.T("labsim %s", c))
+				f.Fix = append(f.Fix, sim.Cmd("labsim %s", c))
 			}
 		}
 	case r.Refused:
 		f.Cause = sim.T("nobody listens on port %d in %s", x.port, x.to.Name)
-		f.Fix = []sim.Text{sim.T("labsim logs %s", x.to.Name)}
+		f.Fix = []sim.Text{sim.Cmd("labsim logs %s", x.to.Name)}
 	default:
 		f.Cause = ac.machineFault(ctx, x, r)
 	}
@@ -235,7 +235,7 @@ func (ac *access) machineFault(ctx context.Context, x expectation, r dataplane.P
 	var out sim.Text
 	_ = ac.box.watch(ctx, func(s boxStatus) (bool, error) {
 		for _, p := range s.Problems {
-			out = sim.T("%s: %s", p.Resource, p.Message)
+			out = sim.Cmd("%s: %s", p.Resource, p.Message)
 			return true, nil
 		}
 		return true, nil

@@ -100,7 +100,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, a.say(sim.T("print JSON")))
 	f.BoolVarP(&a.quiet, "quiet", "q", false, a.say(sim.T("print only what is asked for, and errors")))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{&sim.Failure{What: sim.T("%s: %s", c.CommandPath(), err.Error()), Next: []sim.Text{sim.T("%s --help", a.spell(strings.TrimPrefix(c.CommandPath(), "labsim ")))}}}
+		return usageError{&sim.Failure{What: sim.Cmd("%s: %s", c.CommandPath(), err.Error()), Next: []sim.Text{sim.Cmd("%s --help", a.spell(strings.TrimPrefix(c.CommandPath(), "labsim ")))}}}
 	})
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if _, ok := text.Parse(a.langArg); !ok {

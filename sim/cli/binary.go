@@ -47,7 +47,7 @@ func static(file string) bool {
 }
 
 func buildLinux(ctx context.Context, exe, arch string) (string, error) {
-	advice := []sim.Text{sim.T("CGO_ENABLED=0 go run ./cmd/labsim up")}
+	advice := []sim.Text{sim.Cmd("CGO_ENABLED=0 go run ./cmd/labsim up")}
 	dir, err := moduleDir(ctx)
 	if err != nil {
 		return "", &sim.Failure{What: sim.T("this labsim is no static Linux program for %s, and its source is not here to build one", arch), Next: advice, Err: err}

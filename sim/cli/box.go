@@ -71,7 +71,7 @@ func (b *box) request(ctx context.Context, method, path string, in any) (*http.R
 	r.Header.Set("Authorization", "Bearer "+b.token)
 	resp, err := b.http.Do(r)
 	if err != nil {
-		return nil, &sim.Failure{What: sim.T("labsim does not answer at %s", b.endpoint), Err: err, Next: []sim.Text{sim.T("labsim doctor")}}
+		return nil, &sim.Failure{What: sim.T("labsim does not answer at %s", b.endpoint), Err: err, Next: []sim.Text{sim.Cmd("labsim doctor")}}
 	}
 	if resp.StatusCode >= 400 {
 		defer resp.Body.Close()
@@ -152,7 +152,7 @@ func (b *box) watch(ctx context.Context, f func(boxStatus) (bool, error)) error 
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return &sim.Failure{What: sim.T("the connection to labsim broke"), Err: err, Next: []sim.Text{sim.T("labsim doctor")}}
+			return &sim.Failure{What: sim.T("the connection to labsim broke"), Err: err, Next: []sim.Text{sim.Cmd("labsim doctor")}}
 		}
 		if done, err := f(s); done || err != nil {
 			return err
@@ -169,7 +169,7 @@ func (b *box) stream(ctx context.Context, path string) (*bufferedConn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", u.Host)
 	if err != nil {
-		return nil, &sim.Failure{What: sim.T("labsim does not answer at %s", b.endpoint), Err: err, Next: []sim.Text{sim.T("labsim doctor")}}
+		return nil, &sim.Failure{What: sim.T("labsim does not answer at %s", b.endpoint), Err: err, Next: []sim.Text{sim.Cmd("labsim doctor")}}
 	}
 	r, err := http.NewRequest(http.MethodPost, b.endpoint+"/_labsim/"+path, nil)
 	if err != nil {

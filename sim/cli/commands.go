@@ -76,7 +76,7 @@ func (a *app) localize(root *cobra.Command) {
 		}
 		c.Args = func(c *cobra.Command, words []string) error {
 			if err := args(c, words); err != nil {
-				return usageError{&sim.Failure{What: sim.T("labsim %s is called like this: %s", c.Name(), a.spell(c.Use)), Next: []sim.Text{sim.T("labsim %s --help", c.Name())}}}
+				return usageError{&sim.Failure{What: sim.T("labsim %s is called like this: %s", c.Name(), a.spell(c.Use)), Next: []sim.Text{sim.Cmd("labsim %s --help", c.Name())}}}
 			}
 			return nil
 		}

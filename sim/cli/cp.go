@@ -31,7 +31,7 @@ func (a *app) cp(ctx context.Context, args []string) error {
 		}
 	}
 	if name == "" {
-		return usageError{&sim.Failure{What: sim.T("no side names an instance"), Next: []sim.Text{sim.T("labsim cp FILE NAME:PATH")}}}
+		return usageError{&sim.Failure{What: sim.T("no side names an instance"), Next: []sim.Text{sim.Cmd("labsim cp FILE NAME:PATH")}}}
 	}
 	b, err := a.find(ctx)
 	if err != nil {

@@ -79,7 +79,7 @@ func subnetName(name string) sim.Text {
 	case "private":
 		return sim.T("private")
 	}
-	return sim.T("%s", name)
+	return sim.Cmd("%s", name)
 }
 
 func (u *bringUp) describeRoutes(ctx context.Context) (string, error) {
@@ -167,15 +167,15 @@ func (u *bringUp) running(ctx context.Context, ids map[string]string, label stri
 		waiting = slices.DeleteFunc(waiting, func(name string) bool { return state[ids[name]].State == string(sim.StateRunning) })
 		for _, name := range waiting {
 			if i, ok := state[ids[name]]; !ok {
-				return false, &sim.Failure{What: sim.T("instance %s ended while it started", name), Next: []sim.Text{sim.T("labsim logs %s", name)}}
+				return false, &sim.Failure{What: sim.T("instance %s ended while it started", name), Next: []sim.Text{sim.Cmd("labsim logs %s", name)}}
 			} else if i.State == string(sim.StateStopped) && i.Reason != "" {
-				return false, &sim.Failure{What: sim.T("instance %s stopped while it started: %s", name, i.Reason), Next: []sim.Text{sim.T("labsim logs %s", name)}}
+				return false, &sim.Failure{What: sim.T("instance %s stopped while it started: %s", name, i.Reason), Next: []sim.Text{sim.Cmd("labsim logs %s", name)}}
 			}
 		}
 		if len(waiting) > 0 {
 			u.lines.update(label, sim.T("%s: waiting for %s", stepTitle(lab.StepInstances), strings.Join(waiting, ", ")))
 			for _, p := range s.Problems {
-				u.lines.update(label, sim.T("%s: %s: %s", stepTitle(lab.StepInstances), p.Resource, p.Message))
+				u.lines.update(label, sim.Cmd("%s: %s: %s", stepTitle(lab.StepInstances), p.Resource, p.Message))
 			}
 		}
 		return len(waiting) == 0, nil
@@ -189,7 +189,7 @@ func (a *app) failed(ctx context.Context, b *box, err error) error {
 	if errors.As(err, &f) || ctx.Err() != nil || !errors.As(err, &e) {
 		return err
 	}
-	return &sim.Failure{What: sim.T("the EC2 API refused: %s", e.Error()), Next: []sim.Text{sim.T("labsim status")}}
+	return &sim.Failure{What: sim.T("the EC2 API refused: %s", e.Error()), Next: []sim.Text{sim.Cmd("labsim status")}}
 }
 
 func tagOf(tags []wire.Tag, key string) string {

@@ -102,7 +102,7 @@ func (a *app) labName(ctx context.Context, b *box, args []string) (string, error
 		if len(names) <= 1 {
 			return first(names), nil
 		}
-		return "", usageError{&sim.Failure{What: sim.T("there are several labs: %v; say which", names), Next: []sim.Text{sim.T("labsim down %s", names[0]), sim.T("labsim down --all")}}}
+		return "", usageError{&sim.Failure{What: sim.T("there are several labs: %v; say which", names), Next: []sim.Text{sim.Cmd("labsim down %s", names[0]), sim.Cmd("labsim down --all")}}}
 	}
 	if labs[args[0]] {
 		return args[0], nil

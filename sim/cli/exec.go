@@ -103,7 +103,7 @@ func execError(err error) error {
 	if isStatus(err, http.StatusServiceUnavailable) || isStatus(err, http.StatusConflict) {
 		var f *sim.Failure
 		if errors.As(err, &f) {
-			f.Next = append(f.Next, sim.T("labsim status"))
+			f.Next = append(f.Next, sim.Cmd("labsim status"))
 		}
 	}
 	return err

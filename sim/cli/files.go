@@ -143,9 +143,9 @@ func (a *app) named(ctx context.Context, b *box, word string) (instance, error) 
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return instance{}, &sim.Failure{What: sim.T("%q means more than one instance: %s and %s", word, found[0].ID, found[1].ID), Next: []sim.Text{sim.T("labsim status")}}
+		return instance{}, &sim.Failure{What: sim.T("%q means more than one instance: %s and %s", word, found[0].ID, found[1].ID), Next: []sim.Text{sim.Cmd("labsim status")}}
 	}
-	f := &sim.Failure{What: sim.T("there is no instance %q", word), Next: []sim.Text{sim.T("labsim status")}}
+	f := &sim.Failure{What: sim.T("there is no instance %q", word), Next: []sim.Text{sim.Cmd("labsim status")}}
 	if near, ok := sim.Nearest(word, words); ok {
 		f.What = sim.T("there is no instance %q; did you mean %s?", word, near)
 	}

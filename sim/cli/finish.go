@@ -57,9 +57,9 @@ func (ac *access) result(list []expectation, faults []fault) string {
 // advise prints every fault with its fix.
 func (ac *access) advise(faults []fault) {
 	for _, f := range faults {
-		ac.app.errorln(sim.T("%s: %s", f.Expectation, f.Cause))
+		ac.app.errorln(sim.Cmd("%s: %s", f.Expectation, f.Cause))
 		for _, x := range f.Fix {
-			ac.app.errorln(sim.T("    %s", ac.app.respell(ac.app.say(x))))
+			ac.app.errorln(sim.Cmd("    %s", ac.app.respell(ac.app.say(x))))
 		}
 	}
 }
@@ -98,7 +98,7 @@ func (u *bringUp) next(ac *access) {
 		}
 		text += "  " + c
 	}
-	u.app.println(sim.T("%s", text))
+	u.app.println(sim.Cmd("%s", text))
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

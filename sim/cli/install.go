@@ -38,10 +38,10 @@ func (a *app) installBox(ctx context.Context, ls *lines, f upFlags) (*box, boxVe
 		return nil, boxVersion{}, err
 	}
 	label := " "
-	ls.start(label, sim.T("Docker %s · %s", version, platform))
-	c, err := a.install(ctx, e, f, func(t sim.Text) { ls.update(label, sim.T("Docker %s · %s · %s", version, platform, t)) })
+	ls.start(label, sim.Cmd("Docker %s · %s", version, platform))
+	c, err := a.install(ctx, e, f, func(t sim.Text) { ls.update(label, sim.Cmd("Docker %s · %s · %s", version, platform, t)) })
 	if err != nil {
-		ls.end(false, label, a.say(sim.T("Docker %s · %s", version, platform)))
+		ls.end(false, label, a.say(sim.Cmd("Docker %s · %s", version, platform)))
 		return nil, boxVersion{}, err
 	}
 	b := newBox(c.Endpoint, c.Token)
@@ -102,7 +102,7 @@ func (a *app) find(ctx context.Context) (*box, error) {
 func (a *app) sameProtocol(ctx context.Context, b *box) error {
 	v, err := b.version(ctx)
 	if err == nil && v.Protocol != wire.Protocol {
-		return &sim.Failure{What: sim.T("control speaks protocol %d, this labsim %d", v.Protocol, wire.Protocol), Next: []sim.Text{sim.T("labsim up")}}
+		return &sim.Failure{What: sim.T("control speaks protocol %d, this labsim %d", v.Protocol, wire.Protocol), Next: []sim.Text{sim.Cmd("labsim up")}}
 	}
 	return err
 }

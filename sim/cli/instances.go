@@ -136,7 +136,7 @@ func (a *app) status(ctx context.Context) error {
 	err = b.watch(ctx, func(s boxStatus) (bool, error) {
 		for _, p := range s.Problems {
 			failed = true
-			a.errorln(sim.T("%s: %s", p.Resource, p.Message))
+			a.errorln(sim.Cmd("%s: %s", p.Resource, p.Message))
 		}
 		return true, nil
 	})

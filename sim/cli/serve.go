@@ -52,7 +52,7 @@ func (a *app) servedFile() (string, error) {
 
 func (a *app) serve(ctx context.Context, listen string) error {
 	if a.engine == "docker" {
-		return usageError{&sim.Failure{What: sim.T("serve has the none engine only"), Next: []sim.Text{sim.T("labsim up")}}}
+		return usageError{&sim.Failure{What: sim.T("serve has the none engine only"), Next: []sim.Text{sim.Cmd("labsim up")}}}
 	}
 	addr, err := netip.ParseAddrPort(listen)
 	if err != nil || !addr.Addr().IsLoopback() {
@@ -60,7 +60,7 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	}
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
-		return &sim.Failure{What: sim.T("the API can't listen on %s", listen), Err: err, Next: []sim.Text{sim.T("labsim serve --listen 127.0.0.1:0")}}
+		return &sim.Failure{What: sim.T("the API can't listen on %s", listen), Err: err, Next: []sim.Text{sim.Cmd("labsim serve --listen 127.0.0.1:0")}}
 	}
 	file, err := a.servedFile()
 	if err != nil {
@@ -101,7 +101,7 @@ func (a *app) findSimulated(ctx context.Context) (*box, error) {
 			return b, nil
 		}
 	}
-	return nil, &sim.Failure{What: sim.T("labsim is not up (site %s)", a.site), Next: []sim.Text{sim.T("labsim up")}}
+	return nil, &sim.Failure{What: sim.T("labsim is not up (site %s)", a.site), Next: []sim.Text{sim.Cmd("labsim up")}}
 }
 
 // simulatedBox finds or starts the background process.
@@ -153,7 +153,7 @@ func (a *app) startSimulated(ctx context.Context, f upFlags) (*box, error) {
 		}
 		_ = c.Wait()
 	}
-	return nil, &sim.Failure{What: sim.T("the simulated control plane does not start"), Next: []sim.Text{sim.T("labsim serve --listen 127.0.0.1:0")}}
+	return nil, &sim.Failure{What: sim.T("the simulated control plane does not start"), Next: []sim.Text{sim.Cmd("labsim serve --listen 127.0.0.1:0")}}
 }
 
 // keepExecutable copies a program that `go run` is about to delete.

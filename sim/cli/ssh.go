@@ -73,18 +73,18 @@ func (a *app) sshRoute(ctx context.Context, b *box, name string) (*route, error)
 		return nil, err
 	}
 	if i.State != string(sim.StateRunning) {
-		return nil, &sim.Failure{What: sim.T("instance %s is %s", i.Name, i.State), Next: []sim.Text{sim.T("labsim start %s", i.Name)}}
+		return nil, &sim.Failure{What: sim.T("instance %s is %s", i.Name, i.State), Next: []sim.Text{sim.Cmd("labsim start %s", i.Name)}}
 	}
 	r := &route{target: i}
 	if i.KeyName == "" {
-		return nil, &sim.Failure{What: sim.T("instance %s was launched without a key pair, so nobody can log in", i.Name), Next: []sim.Text{sim.T("labsim exec %s -- sh", i.Name)}}
+		return nil, &sim.Failure{What: sim.T("instance %s was launched without a key pair, so nobody can log in", i.Name), Next: []sim.Text{sim.Cmd("labsim exec %s -- sh", i.Name)}}
 	}
 	if r.key, err = a.keyFile(i.KeyName); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(r.key); err != nil {
 		return nil, &sim.Failure{What: sim.T("the key %s of instance %s is not on this computer", i.KeyName, i.Name), Err: err,
-			Next: []sim.Text{sim.T("labsim exec %s -- sh", i.Name)}}
+			Next: []sim.Text{sim.Cmd("labsim exec %s -- sh", i.Name)}}
 	}
 	if r.hosts, err = a.saveHostKeys(ctx, b); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (a *app) findBastion(ctx context.Context, b *box, r *route) error {
 		return why
 	}
 	return &sim.Failure{What: sim.T("instance %s has no public address, and its VPC has no instance with one to go through", r.target.Name),
-		Next: []sim.Text{sim.T("labsim exec %s -- sh", r.target.Name)}}
+		Next: []sim.Text{sim.Cmd("labsim exec %s -- sh", r.target.Name)}}
 }
 
 // sshAllowed asks the evaluator before ssh runs into a timeout.
@@ -144,12 +144,12 @@ func (a *app) sshAllowed(ctx context.Context, b *box, from path.Endpoint, to ins
 func blocked(what sim.Text, v path.Verdict) error {
 	f := &sim.Failure{What: what}
 	if len(v.Decisive) > 0 {
-		f.What = sim.T("%s: %s", what, v.Decisive[0].Text)
+		f.What = sim.Cmd("%s: %s", what, v.Decisive[0].Text)
 	}
 	for _, fix := range v.Fix {
 		f.Next = append(f.Next, fix.Text)
 		for _, c := range fix.Commands {
-			f.Next = append(f.Next, sim.T("labsim %s", c))
+			f.Next = append(f.Next, sim.Cmd("labsim %s", c))
 		}
 	}
 	return f

@@ -34,7 +34,7 @@ func (a *app) initCommand() *cobra.Command {
 			}
 			f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 			if os.IsExist(err) {
-				return &sim.Failure{What: sim.T("%s is there already and was not touched", file), Next: []sim.Text{sim.T("labsim init OTHER-FILE")}}
+				return &sim.Failure{What: sim.T("%s is there already and was not touched", file), Next: []sim.Text{sim.Cmd("labsim init OTHER-FILE")}}
 			}
 			if err != nil {
 				return err
@@ -64,7 +64,7 @@ func (a *app) openCommand() *cobra.Command {
 func (a *app) openPort(ctx context.Context, word string, noBrowser bool) error {
 	name, port, ok := strings.Cut(word, ":")
 	if !ok {
-		return usageError{&sim.Failure{What: sim.T("open wants NAME:PORT, not %q", word), Next: []sim.Text{sim.T("labsim open web:80")}}}
+		return usageError{&sim.Failure{What: sim.T("open wants NAME:PORT, not %q", word), Next: []sim.Text{sim.Cmd("labsim open web:80")}}}
 	}
 	b, err := a.find(ctx)
 	if err != nil {
@@ -75,7 +75,7 @@ func (a *app) openPort(ctx context.Context, word string, noBrowser bool) error {
 		return err
 	}
 	if i.PublicIP == "" {
-		return &sim.Failure{What: sim.T("instance %s has no public address", i.Name), Next: []sim.Text{sim.T("labsim trace internet %s tcp/%s", i.Name, port)}}
+		return &sim.Failure{What: sim.T("instance %s has no public address", i.Name), Next: []sim.Text{sim.Cmd("labsim trace internet %s tcp/%s", i.Name, port)}}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

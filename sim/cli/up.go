@@ -75,7 +75,7 @@ func (a *app) loadLab(args []string) (*lab.Lab, error) {
 		data, err = readLimited(name)
 	}
 	if err != nil {
-		return nil, &sim.Failure{What: sim.T("the lab file %s can't be read", name), Err: err, Next: []sim.Text{sim.T("labsim init")}}
+		return nil, &sim.Failure{What: sim.T("the lab file %s can't be read", name), Err: err, Next: []sim.Text{sim.Cmd("labsim init")}}
 	}
 	l, problems := lab.Load(name, data)
 	for _, p := range problems {
@@ -151,7 +151,7 @@ func (u *bringUp) apply(ctx context.Context) error {
 		label := fmt.Sprintf(" %d ", step)
 		u.lines.start(label, stepTitle(step))
 		o := u.options()
-		o.Progress = func(c lab.Change) { u.lines.update(label, sim.T("%s: %s %s", stepTitle(step), c.Kind, c.Name)) }
+		o.Progress = func(c lab.Change) { u.lines.update(label, sim.Cmd("%s: %s %s", stepTitle(step), c.Kind, c.Name)) }
 		err := changes.Apply(ctx, u.box.ec2, step, o)
 		if err == nil && step == lab.StepInstances {
 			err = u.running(ctx, changes.IDs("instance"), label)

@@ -80,11 +80,14 @@ func argument(l Lang, a any) any {
 // korean holds the Korean texts by their English formats.
 var korean = map[string]string{}
 
+// twice are the texts that two rooms translate differently; a test wants none.
+var twice []string
+
 // add puts a room's entries into the catalogue.
 func add(entries map[string]string) struct{} {
 	for en, ko := range entries {
 		if old, had := korean[en]; had && old != ko {
-			panic("two Korean texts for " + en)
+			twice = append(twice, en)
 		}
 		korean[en] = ko
 	}

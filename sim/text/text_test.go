@@ -18,6 +18,9 @@ var verb = regexp.MustCompile(`%(\[\d+\])?[-+# 0]*[\d*]*(\.[\d*]+)?[a-zA-Z%]`)
 // Every literal that reaches sim.T has a Korean text with the same verbs, and
 // every Korean text is used.
 func TestCatalogueComplete(t *testing.T) {
+	for _, en := range twice {
+		t.Errorf("two Korean texts for %q", en)
+	}
 	used := literals(t, "../..")
 	for format, at := range used {
 		ko, ok := korean[format]
