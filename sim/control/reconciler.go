@@ -160,7 +160,7 @@ func (r *reconciler) observe(ctx context.Context) error {
 		r.mu.Unlock()
 		return err
 	}
-	if o.Run == "" {
+	if o.Run == "" || r.ephemeral {
 		o.Run = r.life
 	}
 	r.succeeded("observe")
