@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
@@ -35,7 +36,8 @@ func (e *Engine) Start(ctx context.Context, c engine.Container) error {
 
 // ensureContainer returns the container of that name and hash, made if need be.
 func (e *Engine) ensureContainer(ctx context.Context, c engine.Container) (id string, running bool, err error) {
-	for range 3 {
+	for try := range 10 {
+		pause(ctx, time.Duration(try)*50*time.Millisecond)
 		in, err := e.c.ContainerInspect(ctx, c.Name)
 		switch {
 		case notFound(err):

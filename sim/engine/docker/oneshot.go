@@ -38,10 +38,11 @@ const oneshotTimeout = 40 * time.Second
 func (e *Engine) run(ctx context.Context, o oneshot, result any) error {
 	ctx, cancel := context.WithTimeout(ctx, oneshotTimeout)
 	defer cancel()
+	// No propagation is named: Docker then takes what goes for its own directory.
 	var flat []mount.Mount
 	for host, at := range o.Flat {
 		flat = append(flat, mount.Mount{Type: mount.TypeBind, Source: host, Target: at,
-			BindOptions: &mount.BindOptions{NonRecursive: true, Propagation: mount.PropagationPrivate}})
+			BindOptions: &mount.BindOptions{NonRecursive: true}})
 	}
 	made, err := e.c.ContainerCreate(ctx, &container.Config{
 		Image: o.Image, Entrypoint: []string{systemBinary}, Cmd: append([]string{"oneshot"}, o.Args...),
