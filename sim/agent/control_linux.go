@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"labsim/sim/agent/wire"
+)
+
+// redial is the longest time between two tries to reach control.
+const redial = time.Second
+
+// keepControl holds a connection to control until ctx ends: control may come
+// late, go and come back.
+func (a *Agent) keepControl(ctx context.Context) {
+	path := filepath.Join(a.site.RunDir(), "control.sock")
+	events, stop := a.engine.watchDir(a.site.RunDir())
+	defer stop()
+	said := ""
+	for ctx.Err() == nil {
+		conn, err := a.engine.dialUnix(path)
+		if err == nil {
+			said = ""
+			log.Print("control: connected")
+			err = a.serveControl(ctx, conn)
+		}
+		if text := fmt.Sprint(err); text != said { // not every second the same
+			log.Printf("control: %v", err)
+			said = text
+		}
+		select {
+		case <-events:
+			time.Sleep(5 * time.Millisecond) // the socket is made, then listened on
+		case <-time.After(redial):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// serveControl answers control on one connection until it breaks.
+func (a *Agent) serveControl(ctx context.Context, conn net.Conn) error {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	hello, err := json.Marshal(wire.Hello{Protocol: wire.Protocol, Build: a.build, Site: string(a.site), Node: a.node})
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(append(hello, '\n')); err != nil {
+		return err
+	}
+	session, err := yamux.Client(conn, yamuxConfig())
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	srv := &http.Server{Handler: a.routes(ctx), ErrorLog: log.New(io.Discard, "", 0)}
+	defer srv.Close()
+	return srv.Serve(session)
+}

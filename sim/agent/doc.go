@@ -1,0 +1,18 @@
+// Package agent is the node's privileged part: Docker's managed plugin, which is
+// network, address and volume driver in one, keeps the VPCs' routers, serves
+// metadata and DNS in them, holds the guests' connections and does what control
+// asks for.
+//
+// It decides nothing. Control hands it a whole dataplane.Config; the agent keeps
+// the last one on disk and answers Docker's hooks from it alone, so that it needs
+// neither control nor Docker to let an instance start.
+//
+// Invariants:
+//   - Docker's questions about what the plugin is are answered at once, from
+//     constants, whatever else is broken: an engine that waits for them doesn't
+//     boot. A hook that takes too long ends the process; Docker starts it again.
+//   - A subnet or interface that the held config lacks is refused. What takes
+//     something away succeeds, also for what is not known any more.
+//   - It never opens a path below another process' root.
+//   - No lock is held across I/O, but the one that orders the configs.
+package agent

@@ -1,0 +1,278 @@
+package agent
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"labsim/sim"
+	"labsim/sim/agent/wire"
+	"labsim/sim/dataplane"
+)
+
+// helloLimit is the time that a guest has to say who it is.
+const helloLimit = 5 * time.Second
+
+// guests are the connections that the instances' first processes hold.
+type guests struct {
+	a        *Agent
+	identify func(*net.UnixConn) (*peer, error)
+
+	mu       sync.Mutex // guards what follows, never held across I/O
+	listener net.Listener
+	live     map[sim.InstanceID]*guest
+}
+
+// guest is one of them.
+type guest struct {
+	instance sim.InstanceID
+	since    time.Time
+	peer     *peer
+	client   *http.Client
+	session  *yamux.Session
+
+	mu    sync.Mutex
+	state wire.GuestState
+}
+
+func newGuests(a *Agent) *guests {
+	return &guests{a: a, identify: identify, live: map[sim.InstanceID]*guest{}}
+}
+
+// listen makes the socket beside the guest's binary. Whoever is in a guest may
+// connect; who it is decides.
+func (g *guests) listen() error {
+	dir := g.a.guestDir()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "agent.sock")
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		return err
+	}
+	l.SetUnlinkOnClose(false) // by then another agent may have its own there
+	if err := os.Chmod(path, 0o666); err != nil {
+		l.Close()
+		return err
+	}
+	g.mu.Lock()
+	g.listener = l
+	g.mu.Unlock()
+	go g.accept(l)
+	return nil
+}
+
+func (g *guests) accept(l *net.UnixListener) {
+	for {
+		c, err := l.AcceptUnix()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			log.Printf("guests: %v", err)
+			time.Sleep(100 * time.Millisecond) // out of files, most likely
+			continue
+		}
+		go func() {
+			defer c.Close()
+			if err := g.serve(c); err != nil {
+				log.Printf("guest: %v", err)
+			}
+		}()
+	}
+}
+
+// serve holds a guest's connection until it breaks.
+func (g *guests) serve(c *net.UnixConn) error {
+	p, err := g.identify(c)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	id, err := g.instanceOf(p)
+	if err != nil {
+		return err
+	}
+	session, err := greet(c, id)
+	if err != nil {
+		return fmt.Errorf("%s: %w", id, err)
+	}
+	defer session.Close()
+	t := &http.Transport{
+		DialContext:        func(context.Context, string, string) (net.Conn, error) { return session.Open() },
+		DisableCompression: true,
+		MaxIdleConns:       2,
+	}
+	defer t.CloseIdleConnections()
+	one := &guest{instance: id, since: time.Now(), peer: p, session: session, client: &http.Client{Transport: t}}
+	if err := g.add(one); err != nil {
+		return err
+	}
+	log.Printf("%s: connected, process %d of container %.12s", id, p.pid, p.container)
+	err = g.follow(one)
+	g.remove(one)
+	log.Printf("%s: gone (%v)", id, err)
+	return nil
+}
+
+// instanceOf finds the interface whose sandbox is the peer's network namespace.
+func (g *guests) instanceOf(p *peer) (sim.InstanceID, error) {
+	held := g.a.held()
+	for id, sandbox := range g.a.records.joined() {
+		ino, err := g.a.engine.inode(sandbox)
+		if err != nil || ino != p.netInode {
+			continue
+		}
+		eni, ok := held.eni(id)
+		if !ok || eni.Instance == "" {
+			return "", fmt.Errorf("container %.12s holds %s, which belongs to no instance", p.container, id)
+		}
+		return eni.Instance, nil
+	}
+	return "", fmt.Errorf("container %.12s holds no network interface of labsim", p.container)
+}
+
+// greet reads the guest's first line and begins the session.
+func greet(c net.Conn, id sim.InstanceID) (*yamux.Session, error) {
+	c.SetReadDeadline(time.Now().Add(helloLimit))
+	// Byte by byte in effect: what follows the line is the session's.
+	line, err := readLine(c, 4<<10)
+	if err != nil {
+		return nil, fmt.Errorf("no greeting: %w", err)
+	}
+	c.SetReadDeadline(time.Time{})
+	var hello wire.Hello
+	if err := json.Unmarshal(line, &hello); err != nil {
+		return nil, fmt.Errorf("greeting: %w", err)
+	}
+	if hello.Protocol != wire.Protocol {
+		return nil, fmt.Errorf("%s speaks protocol %d, not %d: stop and start it to give it this build's first process", id, hello.Protocol, wire.Protocol)
+	}
+	return yamux.Server(c, yamuxConfig())
+}
+
+func yamuxConfig() *yamux.Config {
+	c := yamux.DefaultConfig()
+	c.LogOutput = io.Discard
+	c.EnableKeepAlive = false // a Unix socket tells when the other side has gone
+	return c
+}
+
+func readLine(r io.Reader, limit int) ([]byte, error) {
+	var line []byte
+	for b := make([]byte, 1); len(line) < limit; {
+		if _, err := io.ReadFull(r, b); err != nil {
+			return nil, err
+		}
+		if b[0] == '\n' {
+			return line, nil
+		}
+		line = append(line, b[0])
+	}
+	return nil, bufio.ErrTooLong
+}
+
+// add refuses a second connection while the first lives.
+func (g *guests) add(one *guest) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if old, ok := g.live[one.instance]; ok && !old.session.IsClosed() {
+		return fmt.Errorf("%s is connected already; a second connection is refused", one.instance)
+	}
+	g.live[one.instance] = one
+	return nil
+}
+
+func (g *guests) remove(one *guest) {
+	one.session.Close()
+	g.mu.Lock()
+	if g.live[one.instance] == one {
+		delete(g.live, one.instance)
+	}
+	g.mu.Unlock()
+	g.a.changed()
+}
+
+func (g *guests) get(id sim.InstanceID) (*guest, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if one, ok := g.live[id]; ok {
+		return one, nil
+	}
+	return nil, fmt.Errorf("%s is not connected to its node's agent", id)
+}
+
+// follow keeps the guest's state until the connection breaks.
+func (g *guests) follow(one *guest) error {
+	resp, err := one.client.Get("http://guest" + wire.PathEvents)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("events: %s", resp.Status)
+	}
+	for dec := json.NewDecoder(resp.Body); ; {
+		var s wire.GuestState
+		if err := dec.Decode(&s); err != nil {
+			return err
+		}
+		one.mu.Lock()
+		one.state = s
+		one.mu.Unlock()
+		g.a.changed()
+	}
+}
+
+// list returns the guests for a report, by instance.
+func (g *guests) list() []dataplane.Guest {
+	g.mu.Lock()
+	all := make([]*guest, 0, len(g.live))
+	for _, one := range g.live {
+		all = append(all, one)
+	}
+	g.mu.Unlock()
+	var out []dataplane.Guest
+	for _, one := range all {
+		one.mu.Lock()
+		s := one.state
+		one.mu.Unlock()
+		out = append(out, dataplane.Guest{Instance: one.instance, Since: one.since, HostKeys: s.HostKeys, Ready: s.Ready, Shutdown: s.Shutdown})
+	}
+	slices.SortFunc(out, func(a, b dataplane.Guest) int { return strings.Compare(string(a.Instance), string(b.Instance)) })
+	return out
+}
+
+// close ends all connections and listens no more.
+func (g *guests) close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, one := range g.live {
+		one.session.Close()
+	}
+	if g.listener == nil {
+		return nil
+	}
+	err := g.listener.Close()
+	g.listener = nil
+	return err
+}

@@ -1,0 +1,204 @@
+package agent
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"labsim/sim"
+	"labsim/sim/dataplane"
+)
+
+// Bounds of what a probe may ask for.
+const (
+	probeDefault = time.Second
+	probeMost    = 30 * time.Second
+)
+
+// probe sends one packet from an instance's namespace, or from the engine's, and
+// waits for its answer. What the network does is in the result; the error says
+// why the probe could not be made.
+func (a *Agent) probe(ctx context.Context, p dataplane.Probe) (dataplane.ProbeResult, error) {
+	if p.Timeout <= 0 {
+		p.Timeout = probeDefault
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(p.Timeout, probeMost))
+	defer cancel()
+	if !p.To.Is4() {
+		return dataplane.ProbeResult{}, fmt.Errorf("%v is not an IPv4 address", p.To)
+	}
+	if p.From == "" && !a.public(p.To) {
+		return dataplane.ProbeResult{}, notPublic(p.To)
+	}
+	try, ok := map[sim.Protocol]func(context.Context, dataplane.Probe, func(func() error) error) error{
+		sim.ProtocolTCP: probeTCP, sim.ProtocolUDP: probeUDP, sim.ProtocolICMP: probeICMP,
+	}[p.Protocol]
+	if !ok {
+		return dataplane.ProbeResult{}, fmt.Errorf("a probe is tcp, udp or icmp, not protocol %d", p.Protocol)
+	}
+	ns, err := a.namespace(p.From)
+	if err != nil {
+		return dataplane.ProbeResult{}, err
+	}
+	defer ns.Close()
+	began := time.Now()
+	err = try(ctx, p, func(f func() error) error { return inNetNS(ns, f) })
+	r := dataplane.ProbeResult{Open: err == nil, Took: time.Since(began)}
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED):
+		r.Refused, r.Error = true, "connection refused"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, unix.ETIMEDOUT):
+		r.Error = "timeout"
+	case err != nil:
+		r.Error = cause(err)
+	}
+	return r, nil
+}
+
+// namespace opens the one that an instance's first process has shown, or the
+// engine's. The caller closes it.
+func (a *Agent) namespace(id sim.InstanceID) (*os.File, error) {
+	from := a.engine.net
+	if id != "" {
+		one, err := a.guests.get(id)
+		if err != nil {
+			return nil, err
+		}
+		from = one.peer.net
+	}
+	fd, err := unix.FcntlInt(from.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the network of %q: %w", id, err) // it may have ended this moment
+	}
+	return os.NewFile(uintptr(fd), "netns"), nil
+}
+
+// dial connects from an instance to anywhere, or from the engine to the site's
+// public range: not to the engine's machine or its network.
+func (a *Agent) dial(ctx context.Context, from sim.InstanceID, to netip.AddrPort) (net.Conn, error) {
+	if from == "" && !a.public(to.Addr()) {
+		return nil, notPublic(to.Addr())
+	}
+	ns, err := a.namespace(from)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	ctx, cancel := context.WithTimeout(ctx, probeMost)
+	defer cancel()
+	return dialIn(ctx, func(f func() error) error { return inNetNS(ns, f) }, "tcp4", to)
+}
+
+func (a *Agent) public(addr netip.Addr) bool {
+	p := a.held().config.Public
+	return p.IsValid() && p.Contains(addr)
+}
+
+func notPublic(addr netip.Addr) error {
+	return fmt.Errorf("%v is not a public address of this site", addr)
+}
+
+// dialIn makes the socket inside; waiting for the connection is done outside.
+func dialIn(ctx context.Context, in func(func() error) error, network string, to netip.AddrPort) (conn net.Conn, err error) {
+	err = in(func() error {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, network, to.String())
+		conn = c
+		return err
+	})
+	return conn, err
+}
+
+func probeTCP(ctx context.Context, p dataplane.Probe, in func(func() error) error) error {
+	c, err := dialIn(ctx, in, "tcp4", netip.AddrPortFrom(p.To, uint16(p.Port)))
+	if err == nil {
+		c.Close()
+	}
+	return err
+}
+
+// probeUDP is open if anything comes back, refused if the far end says that
+// nobody listens. A listener that is silent can't be told from a drop.
+func probeUDP(ctx context.Context, p dataplane.Probe, in func(func() error) error) error {
+	c, err := dialIn(ctx, in, "udp4", netip.AddrPortFrom(p.To, uint16(p.Port)))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if end, ok := ctx.Deadline(); ok {
+		c.SetDeadline(end)
+	}
+	if _, err := c.Write([]byte("labsim probe\n")); err != nil {
+		return err
+	}
+	_, err = c.Read(make([]byte, 1500))
+	return err
+}
+
+// probeICMP sends an echo request (RFC 792) and waits for its reply.
+func probeICMP(ctx context.Context, p dataplane.Probe, in func(func() error) error) error {
+	var c net.PacketConn
+	err := in(func() (err error) {
+		c, err = net.ListenPacket("ip4:icmp", "0.0.0.0")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if end, ok := ctx.Deadline(); ok {
+		c.SetDeadline(end)
+	}
+	request := echo(uint16(rand.N(1<<16)), 1)
+	if _, err := c.WriteTo(request, &net.IPAddr{IP: p.To.AsSlice()}); err != nil {
+		return err
+	}
+	buf := make([]byte, 1500)
+	for {
+		n, from, err := c.ReadFrom(buf)
+		if err != nil {
+			return err
+		}
+		const reply = 0
+		mine := n >= 8 && buf[0] == reply && string(buf[4:8]) == string(request[4:8])
+		if ip, ok := from.(*net.IPAddr); ok && mine && ip.IP.Equal(p.To.AsSlice()) {
+			return nil
+		}
+	}
+}
+
+func echo(id, seq uint16) []byte {
+	b := make([]byte, 16)
+	b[0] = 8 // echo request
+	binary.BigEndian.PutUint16(b[4:], id)
+	binary.BigEndian.PutUint16(b[6:], seq)
+	copy(b[8:], "labsim  ")
+	var sum uint32
+	for i := 0; i < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(b[2:], ^uint16(sum))
+	return b
+}
+
+// cause is the innermost error: "network is unreachable" without the addresses.
+func cause(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}

@@ -1,0 +1,208 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+
+	"labsim/sim"
+	"labsim/sim/ebs"
+)
+
+// record is what the hooks have to know after a restart: Docker tells it once.
+type record struct {
+	Networks  map[string]sim.SubnetID // by Docker's network id
+	Endpoints map[string]endpoint     // by Docker's endpoint id
+	Volumes   map[string]volume       // by Docker's volume name
+}
+
+// endpoint is Docker's word for an interface of a container.
+type endpoint struct {
+	ENI sim.ENIID
+	// Sandbox is the path of the container's network namespace while the
+	// endpoint is joined.
+	Sandbox string `json:",omitempty"`
+}
+
+// volume is what stands behind a name of Docker's.
+type volume struct {
+	ID    sim.VolumeID `json:",omitempty"`
+	Guest bool         `json:",omitempty"` // the volume with PID 1
+	// Users are Docker's ids of the mounts that it asked for.
+	Users []string `json:",omitempty"`
+}
+
+func (v volume) String() string {
+	if v.Guest {
+		return "labsim's guest files"
+	}
+	return string(v.ID)
+}
+
+// join makes id the endpoint that holds its interface.
+func (r *record) join(id, sandbox string) {
+	e, ok := r.Endpoints[id]
+	if !ok {
+		return
+	}
+	for other, o := range r.Endpoints {
+		if o.ENI == e.ENI {
+			o.Sandbox = ""
+			r.Endpoints[other] = o
+		}
+	}
+	e.Sandbox = sandbox
+	r.Endpoints[id] = e
+}
+
+func (r *record) leave(id string) {
+	if e, ok := r.Endpoints[id]; ok {
+		e.Sandbox = ""
+		r.Endpoints[id] = e
+	}
+}
+
+func (r *record) use(name, user string) {
+	v, ok := r.Volumes[name]
+	if ok && !slices.Contains(v.Users, user) {
+		v.Users = append(slices.Clone(v.Users), user)
+		r.Volumes[name] = v
+	}
+}
+
+// unuse returns how many users are left.
+func (r *record) unuse(name, user string) int {
+	v, ok := r.Volumes[name]
+	if !ok {
+		return 0
+	}
+	v.Users = slices.DeleteFunc(slices.Clone(v.Users), func(u string) bool { return u == user })
+	r.Volumes[name] = v
+	return len(v.Users)
+}
+
+func (r record) clone() record {
+	return record{maps.Clone(r.Networks), maps.Clone(r.Endpoints), maps.Clone(r.Volumes)}
+}
+
+func (r *record) fill() {
+	if r.Networks == nil {
+		r.Networks = map[string]sim.SubnetID{}
+	}
+	if r.Endpoints == nil {
+		r.Endpoints = map[string]endpoint{}
+	}
+	if r.Volumes == nil {
+		r.Volumes = map[string]volume{}
+	}
+}
+
+// records is the record and its file. Readers see what is on disk.
+type records struct {
+	path    string
+	writing sync.Mutex // one update at a time
+
+	mu  sync.RWMutex // never held across I/O
+	now record
+}
+
+// openRecords reads the file. One that can't be read is put aside: what it said
+// comes back as containers are started again.
+func openRecords(path string) *records {
+	s := &records{path: path}
+	if err := readJSON(path, &s.now); err != nil {
+		log.Printf("starting without a record: %v", err)
+		s.now = record{}
+	}
+	s.now.fill()
+	return s
+}
+
+// update changes the record by f, durably, before it returns.
+func (s *records) update(f func(*record)) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.RLock()
+	next := s.now.clone()
+	s.mu.RUnlock()
+	before, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	f(&next)
+	after, err := json.MarshalIndent(next, "", "\t")
+	if err != nil {
+		return err
+	}
+	if compact, err := json.Marshal(next); err == nil && string(compact) == string(before) {
+		return nil
+	}
+	if err := ebs.WriteFile(s.path, after, 0o600); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.now = next
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *records) network(id string) (sim.SubnetID, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	sub, ok := s.now.Networks[id]
+	return sub, ok
+}
+
+func (s *records) endpoint(id string) (endpoint, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e, ok := s.now.Endpoints[id]
+	return e, ok
+}
+
+func (s *records) volume(name string) (volume, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	v, ok := s.now.Volumes[name]
+	return v, ok
+}
+
+func (s *records) volumes() map[string]volume {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return maps.Clone(s.now.Volumes)
+}
+
+// joined returns the interfaces that containers hold, with their sandboxes.
+func (s *records) joined() map[sim.ENIID]string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := map[sim.ENIID]string{}
+	for _, e := range s.now.Endpoints {
+		if e.Sandbox != "" {
+			out[e.ENI] = e.Sandbox
+		}
+	}
+	return out
+}
+
+// readJSON reads a file into v. No file leaves v as it is; a damaged one is
+// renamed, so that it can be looked at, and an error returned.
+func readJSON(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return errors.Join(err, os.Rename(path, path+".damaged"))
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"labsim/sim"
+	"labsim/sim/agent/plugin"
+	"labsim/sim/dataplane/linux"
+)
+
+// Run is the agent: it serves Docker's hooks until ctx ends or a signal comes.
+// It is meant for the inside of the managed plugin; see plugin.Config.
+func Run(ctx context.Context) error {
+	log.SetFlags(log.Lmicroseconds) // the engine writes dates itself
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	site := sim.Site(os.Getenv(plugin.EnvSite))
+	if err := sim.CheckSite(string(site)); err != nil {
+		return fmt.Errorf("%s: %w", plugin.EnvSite, err)
+	}
+	eng, err := openEngine()
+	if err != nil {
+		return err
+	}
+	// Before Docker is answered: whoever enabled the plugin may then bind the directory.
+	if err := eng.makeDir(site.RunDir()); err != nil {
+		log.Printf("%s: %v", site.RunDir(), err)
+	}
+	hooks := newHookServer()
+	srv, err := listenHooks(filepath.Join(plugin.SocketDir, plugin.Socket), hooks)
+	if err != nil {
+		return err
+	}
+	defer srv.Close()
+
+	a, err := open(site, eng)
+	if err != nil {
+		// An engine that gets no answer from a plugin doesn't boot, so the process
+		// stays and says to every hook what is wrong.
+		log.Printf("start: %v", err)
+		hooks.ready(nil, fmt.Errorf("labsim's agent can't work: %w", err))
+		<-ctx.Done()
+		return nil
+	}
+	hooks.ready(a.hooks(), nil)
+	go a.run(ctx)
+	<-ctx.Done()
+	return nil
+}
+
+func open(site sim.Site, eng *engine) (*Agent, error) {
+	driver, err := linux.New(linux.Options{
+		Site:   site,
+		Pins:   linux.NewDirPins(filepath.Join(site.RunDir(), "netns"), eng.in),
+		HostNS: eng.netNS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	node, err := os.Hostname()
+	if err != nil {
+		node = "unknown"
+	}
+	return newAgent(options{
+		site: site, build: os.Getenv(plugin.EnvBuild), node: node,
+		data: plugin.Data, mounts: plugin.Mounts, engine: eng, driver: driver,
+	})
+}
+
+// run does all but Docker's hooks.
+func (a *Agent) run(ctx context.Context) {
+	if err := installGuest("/proc/self/exe", a.guestDir()); err != nil {
+		log.Printf("guest files: %v", err)
+	} else {
+		close(a.guestFile)
+	}
+	a.resume(ctx)
+	if err := a.guests.listen(); err != nil {
+		log.Printf("guests: %v", err)
+	}
+	a.keepControl(ctx)
+}
+
+// listenHooks serves Docker at once.
+func listenHooks(path string, h http.Handler) (*http.Server, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	srv := &http.Server{Handler: h}
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Fatalf("hooks: %v", err) // Docker starts the process again
+		}
+	}()
+	return srv, nil
+}
