@@ -1,0 +1,93 @@
+package world
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"labsim/sim"
+)
+
+// Every kind of resource can be tagged by its id.
+func TestEveryKindIsTaggable(t *testing.T) {
+	r := newRegion(t)
+	v := r.vpc("10.0.0.0/16")
+	n := r.subnet(v, "10.0.1.0/24")
+	g := r.online(v)
+	i := r.running(n, func(in *RunInstances) { in.BlockDevices = []BlockDeviceMapping{{Device: "/dev/sdf", Size: 1}} })
+	k := do(r, func(tx *Tx) (sim.KeyPair, error) {
+		return tx.CreateKeyPair(CreateKeyPair{Name: "k", Type: "rsa", PublicKey: "x"})
+	})
+	a := do(r, allocate)
+	sg := r.View().DefaultGroup(v.ID)
+	image := do(r, func(tx *Tx) (sim.Image, error) { return tx.EnsureImage(EnsureImage{Owner: alice, Name: "own"}) })
+	ids := []string{string(v.ID), string(n.ID), string(g.ID), string(i.ID), string(k.ID), string(a.Allocation), string(sg.ID), string(sg.Rules[0].ID),
+		string(r.eni(i.ID).ID), string(i.BlockDevices[0].Volume), string(r.View().MainRouteTable(v.ID).ID), string(image.ID)}
+	if len(ids) != len(taggable) {
+		t.Errorf("%d kinds tested, %d are taggable", len(ids), len(taggable))
+	}
+	r.run(func(tx *Tx) error {
+		return tx.CreateTags(CreateTags{Resources: ids, Tags: sim.Tags{{Key: "b", Value: "2"}, {Key: "a", Value: "1"}}})
+	})
+	s := r.View()
+	want := sim.Tags{{Key: "a", Value: "1"}, {Key: "b", Value: "2"}}
+	for kind, got := range map[string]sim.Tags{
+		"vpc": s.VPCs.Row(v.ID).Tags, "subnet": s.Subnets.Row(n.ID).Tags, "gateway": s.InternetGateways.Row(g.ID).Tags,
+		"instance": s.Instances.Row(i.ID).Tags, "key": s.KeyPairs.Row(k.ID).Tags, "address": s.Addresses.Row(a.Allocation).Tags,
+		"group": s.SecurityGroups.Row(sg.ID).Tags, "rule": s.SecurityGroups.Row(sg.ID).Rules[0].Tags, "eni": r.eni(i.ID).Tags,
+		"volume": s.Volumes.Row(i.BlockDevices[0].Volume).Tags, "table": s.MainRouteTable(v.ID).Tags, "image": s.Images.Row(image.ID).Tags,
+	} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("tags of the %s (-want +got):\n%s", kind, diff)
+		}
+	}
+	r.run(func(tx *Tx) error { return tx.DeleteTags(DeleteTags{Resources: ids}) })
+	if got := r.instance(i.ID).Tags; len(got) != 0 {
+		t.Errorf("tags after all were deleted: %v", got)
+	}
+}
+
+func TestTagRules(t *testing.T) {
+	r := newRegion(t)
+	v := r.vpc("10.0.0.0/16")
+	id := []string{string(v.ID)}
+	tag := func(tags ...sim.Tag) func(*Tx) error {
+		return func(tx *Tx) error { return tx.CreateTags(CreateTags{id, tags}) }
+	}
+	for name, c := range map[string]struct {
+		run        func(*Tx) error
+		code, text string
+	}{
+		"none":       {tag(), "MissingParameter", "Tags"},
+		"no id":      {func(tx *Tx) error { return tx.CreateTags(CreateTags{nil, sim.Tags{{Key: "a"}}}) }, "MissingParameter", "ResourceIdSet"},
+		"odd id":     {func(tx *Tx) error { return tx.CreateTags(CreateTags{[]string{"moon-1"}, sim.Tags{{Key: "a"}}}) }, "InvalidID", "The ID 'moon-1' is not valid"},
+		"unknown id": {func(tx *Tx) error { return tx.CreateTags(CreateTags{append(id, "vpc-none"), sim.Tags{{Key: "a"}}}) }, "InvalidVpcID.NotFound", ""},
+		"reserved":   {tag(sim.Tag{Key: "aws:name"}), "InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use"},
+		"Reserved":   {tag(sim.Tag{Key: "AWS:name"}), "InvalidParameterValue", "reserved"},
+		"no key":     {tag(sim.Tag{Value: "x"}), "InvalidParameterValue", "empty"},
+		"long key":   {tag(sim.Tag{Key: strings.Repeat("가", 128)}), "InvalidParameterValue", "127"},
+		"long value": {tag(sim.Tag{Key: "a", Value: strings.Repeat("가", 256)}), "InvalidParameterValue", "255"},
+		"twice":      {tag(sim.Tag{Key: "a"}, sim.Tag{Key: "a", Value: "b"}), "InvalidParameterValue", "Duplicate tag key 'a' specified."},
+		"delete aws": {func(tx *Tx) error { return tx.DeleteTags(DeleteTags{id, []TagMatch{{Key: "aws:x"}}}) }, "InvalidParameterValue", "reserved"},
+	} {
+		t.Run(name, func(t *testing.T) { r.t = t; r.refused(c.code, c.text, c.run) })
+	}
+	r.run(tag(sim.Tag{Key: strings.Repeat("가", 127), Value: strings.Repeat("나", 255)}))
+	for n := range sim.MaxTags - 1 {
+		r.run(tag(sim.Tag{Key: fmt.Sprint("k", n)}))
+	}
+	r.refused("TagLimitExceeded", "The maximum number of Tags for a resource has been reached.", tag(sim.Tag{Key: "one more"}))
+	r.run(tag(sim.Tag{Key: "k0", Value: "overwriting is no more"}))
+	r.run(func(tx *Tx) error {
+		return tx.DeleteTags(DeleteTags{id, []TagMatch{{Key: "k0", Value: ptr("another value")}, {Key: "k1", Value: ptr("")}, {Key: "k2"}, {Key: "none"}}})
+	})
+	tags := r.View().VPCs.Row(v.ID).Tags
+	_, k0 := tags.Get("k0")
+	_, k1 := tags.Get("k1")
+	_, k2 := tags.Get("k2")
+	if !k0 || k1 || k2 {
+		t.Errorf("k0 %t, k1 %t, k2 %t; want only k0, whose value is another one", k0, k1, k2)
+	}
+}
