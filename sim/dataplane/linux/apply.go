@@ -18,7 +18,14 @@ import (
 // is the one that our own last change made, the table is as we left it.
 type ruleState struct {
 	have       *table // nil: unknown
+	text       string // of have
 	generation uint32
+}
+
+// untouched reports whether the table is as our own last change left it.
+func (s *ruleState) untouched(ns netns.NsHandle) (bool, error) {
+	now, err := generation(ns)
+	return s.have != nil && s.generation == now, err
 }
 
 // apply brings the kernel's table to want in one transaction and reports
@@ -29,7 +36,8 @@ func (s *ruleState) apply(ns netns.NsHandle, want table) (changed bool, err erro
 	if err != nil {
 		return false, err
 	}
-	if s.have != nil && s.generation == before && s.have.String() == want.String() {
+	text := want.String()
+	if s.have != nil && s.generation == before && s.text == text {
 		return false, nil
 	}
 	c, err := nftables.New(nftables.WithNetNSFd(int(ns)), nftables.AsLasting(), nftables.WithSockOptions(bigBuffers))
@@ -58,7 +66,7 @@ func (s *ruleState) apply(ns netns.NsHandle, want table) (changed bool, err erro
 		return true, err
 	}
 	if after == before+1 { // otherwise somebody else wrote too: look again next time
-		s.have, s.generation = &want, after
+		s.have, s.text, s.generation = &want, text, after
 	}
 	return true, nil
 }

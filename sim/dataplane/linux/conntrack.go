@@ -35,8 +35,13 @@ func touches(a netip.Addr) flowFilter {
 // gateway has now: those of an address that got, lost or changed its owner.
 func mistranslated(public netip.Prefix, owner map[netip.Addr]netip.Addr) flowFilter {
 	return func(orig, reply flowEnds) bool {
-		in := public.Contains(orig.dst) && owner[orig.dst] != reply.src
-		out := public.Contains(reply.dst) && owner[reply.dst] != orig.src
+		// An address that isn't ours here isn't translated.
+		private, ours := owner[orig.dst]
+		if !ours {
+			private = orig.dst
+		}
+		in := public.Contains(orig.dst) && reply.src != private
+		out := public.Contains(reply.dst) && reply.dst != orig.src && owner[reply.dst] != orig.src
 		return in || out
 	}
 }

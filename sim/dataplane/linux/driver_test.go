@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"labsim/sim"
 	"labsim/sim/dataplane"
 )
@@ -31,6 +33,7 @@ func seedLab(t testing.TB) *lab {
 }
 
 func TestPackets(t *testing.T) {
+	t.Parallel()
 	l := seedLab(t)
 	g := l.guests
 
@@ -49,10 +52,10 @@ func TestPackets(t *testing.T) {
 		if l.counter(vpcA, dropIngress(db)) == drops {
 			t.Error("the drops at db were not counted")
 		}
-		if !ping(g[db], "10.0.1.10") {
+		if !ping(g[db], "10.0.1.10", patient) {
 			t.Error("ping from db to web: no answer, though its type is allowed")
 		}
-		if ping(g[web], "10.0.2.10") {
+		if ping(g[web], "10.0.2.10", wait) {
 			t.Error("ping from web to db answers, though nothing allows it")
 		}
 	})
@@ -84,7 +87,7 @@ func TestPackets(t *testing.T) {
 		l.open(g[web], "198.51.100.21:80", "198.51.100.20") // hairpin
 		l.open(g[web], "198.51.100.20:80", "198.51.100.20") // to itself
 		l.closed(l.peer, "198.51.100.20:81")
-		if !ping(l.peer, "198.51.100.20") {
+		if !ping(l.peer, "198.51.100.20", patient) {
 			t.Error("ping from the internet to web: no answer")
 		}
 	})
@@ -103,9 +106,19 @@ func TestPackets(t *testing.T) {
 		l.open(l.peer, "198.51.100.1:80", "") // control: the host does listen
 		l.closed(g[web], "198.51.100.1:80")
 		l.closed(g[web], "198.51.100.193:80")
-		if ping(g[web], "198.51.100.1") || ping(g[web], "198.51.100.193") {
+		if ping(g[web], "198.51.100.1", wait) || ping(g[web], "198.51.100.193", wait) {
 			t.Error("web can ping the host or the edge itself")
 		}
+	})
+
+	t.Run("no way in but by public addresses", func(t *testing.T) {
+		l.t = t
+		p := l.handle(l.peer)
+		l.must(p.RouteAdd(&netlink.Route{Dst: ipNet(prefix("10.0.0.0/16")), Gw: net.ParseIP("198.51.100.193")}))
+		l.closed(l.peer, "10.0.1.10:80")
+		drops := l.counter(vpcA, dropSpoofed)
+		l.must(sendRaw(l.peer, addr("198.51.100.20"), udpPacket(addr("10.0.2.10"), addr("198.51.100.20"), 80, "forged")))
+		l.eventually("the forged source counts as spoofed", func() bool { return l.counter(vpcA, dropSpoofed) == drops+1 })
 	})
 
 	t.Run("router", func(t *testing.T) {
@@ -117,7 +130,7 @@ func TestPackets(t *testing.T) {
 		l.must(l.d.In(vpcA, func() (err error) { dns, err = net.ListenPacket("udp4", "10.0.0.2:53"); return }))
 		defer dns.Close()
 		for a, want := range map[string]bool{"169.254.169.254:80": true, "10.0.1.1:80": false, "10.0.0.2:80": false} {
-			c, err := dial(g[db], a)
+			c, err := dial(g[db], a, wait)
 			if (err == nil) != want {
 				t.Errorf("connect to the router at %s: %v, want open %v", a, err, want)
 			}
@@ -125,7 +138,7 @@ func TestPackets(t *testing.T) {
 				c.Close()
 			}
 		}
-		if ping(g[db], "10.0.2.1") {
+		if ping(g[db], "10.0.2.1", wait) {
 			t.Error("the router answers a ping")
 		}
 		l.must(inNS(g[web], func() error {
@@ -155,6 +168,7 @@ func TestPackets(t *testing.T) {
 }
 
 func TestSetWritesOnlyDifferences(t *testing.T) {
+	t.Parallel()
 	l := seedLab(t)
 	l.set()
 	before := l.d.writes.Load()
@@ -177,15 +191,16 @@ func TestSetWritesOnlyDifferences(t *testing.T) {
 }
 
 func TestRestartKeepsConnections(t *testing.T) {
+	t.Parallel()
 	l := seedLab(t)
-	inside, err := dial(l.guests[web], "10.0.2.10:5432")
+	inside, err := dial(l.guests[web], "10.0.2.10:5432", patient)
 	l.must(err)
 	defer inside.Close()
-	outside, err := dial(l.peer, "198.51.100.20:80")
+	outside, err := dial(l.peer, "198.51.100.20:80", patient)
 	l.must(err)
 	defer outside.Close()
-	line(inside)
-	line(outside)
+	line(inside, patient)
+	line(outside, patient)
 	l.restart()
 	l.vpc(vpcA).Groups[0].Ingress = nil // what is established goes on
 	l.set()
@@ -200,22 +215,27 @@ func TestRestartKeepsConnections(t *testing.T) {
 // echo checks that an open connection still carries data, or no longer does.
 func (l *lab) echo(c net.Conn, want bool) {
 	l.t.Helper()
+	timeout := wait
+	if want {
+		timeout = patient
+	}
 	fmt.Fprintln(c, "still there")
-	if got, err := line(c); (err == nil && got == "still there") != want {
+	if got, err := line(c, timeout); (err == nil && got == "still there") != want {
 		l.t.Errorf("connection to %s: got %q, %v; want it alive: %v", c.RemoteAddr(), got, err, want)
 	}
 }
 
 func TestGatewayComesAndGoes(t *testing.T) {
+	t.Parallel()
 	l := seedLab(t)
-	local, err := dial(l.guests[web], "10.0.2.10:5432")
+	local, err := dial(l.guests[web], "10.0.2.10:5432", patient)
 	l.must(err)
 	defer local.Close()
-	line(local)
-	c, err := dial(l.peer, "198.51.100.20:80")
+	line(local, patient)
+	c, err := dial(l.peer, "198.51.100.20:80", patient)
 	l.must(err)
 	defer c.Close()
-	line(c)
+	line(c, patient)
 
 	routes := l.vpc(vpcA).Tables[1].Routes
 	l.vpc(vpcA).Tables[1].Routes = nil
@@ -242,6 +262,7 @@ func TestGatewayComesAndGoes(t *testing.T) {
 }
 
 func TestEdgeDies(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	pid, kill := l.edge("198.51.100.193/24")
 	l.config.VPCs = []dataplane.VPC{seedVPC(pid)}
@@ -263,6 +284,7 @@ func TestEdgeDies(t *testing.T) {
 }
 
 func TestEdgeMustBeAnEdge(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.config.VPCs = []dataplane.VPC{seedVPC(1)} // a process, but not an edge
 	if problems := Problems(l.d.Set(context.Background(), &l.config)); len(problems) != 1 {
@@ -271,26 +293,35 @@ func TestEdgeMustBeAnEdge(t *testing.T) {
 }
 
 func TestPublicAddressMoves(t *testing.T) {
+	t.Parallel()
 	l := seedLab(t)
-	c, err := dial(l.peer, "198.51.100.20:80")
+	c, err := dial(l.peer, "198.51.100.20:80", patient)
 	l.must(err)
 	defer c.Close()
-	line(c)
-	l.vpc(vpcA).Gateway.Publics = []dataplane.PublicAddr{{Public: addr("198.51.100.20"), Private: addr("10.0.1.11")}}
+	line(c, patient)
+	swapped := []dataplane.PublicAddr{
+		{Public: addr("198.51.100.20"), Private: addr("10.0.1.11")},
+		{Public: addr("198.51.100.21"), Private: addr("10.0.1.10")},
+	}
+	l.vpc(vpcA).Gateway.Publics = swapped
 	l.set()
 	l.echo(c, false)
 	l.open(l.guests[web2], "198.51.100.240:80", "198.51.100.20")
+	l.open(l.guests[web], "198.51.100.240:80", "198.51.100.21")
 	l.open(l.peer, "198.51.100.20:80", "")
+	l.vpc(vpcA).Gateway.Publics = swapped[:1]
+	l.set()
 	l.closed(l.guests[web], "198.51.100.240:80")
 	l.closed(l.peer, "198.51.100.21:80")
 }
 
 func TestReusedAddress(t *testing.T) {
+	t.Parallel()
 	l := seedLab(t)
-	c, err := dial(l.guests[web], "10.0.2.10:5432")
+	c, err := dial(l.guests[web], "10.0.2.10:5432", patient)
 	l.must(err)
 	defer c.Close()
-	line(c)
+	line(c, patient)
 	// Another interface gets db's address; its group allows nothing.
 	v := l.vpc(vpcA)
 	v.ENIs[0] = eni("eni-0new", "subnet-0priv", "10.0.2.10", "0a:00:00:00:02:11", "sg-0none")
@@ -304,6 +335,7 @@ func TestReusedAddress(t *testing.T) {
 }
 
 func TestJoinIsRepeatable(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.config.VPCs = []dataplane.VPC{twinVPC()}
 	if _, err := l.d.Join(context.Background(), bWeb); err == nil {
@@ -330,6 +362,7 @@ func TestJoinIsRepeatable(t *testing.T) {
 
 // Somebody meddles with a router; the next Set puts it right.
 func TestSetMends(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.config.VPCs = []dataplane.VPC{twinVPC()}
 	l.set()
@@ -367,13 +400,14 @@ func TestSetMends(t *testing.T) {
 		l.set()
 		// The guest may be waiting to repeat an ARP request.
 		l.eventually(name+" mended", func() bool {
-			_, err := seen(l.guests[bPeer], "10.0.1.10:80")
+			_, err := seen(l.guests[bPeer], "10.0.1.10:80", wait)
 			return err == nil
 		})
 	}
 }
 
 func TestRouteToInterface(t *testing.T) {
+	t.Parallel()
 	l := seedLab(t)
 	v := l.vpc(vpcA)
 	v.Tables[0].Routes = []dataplane.Route{{Destination: prefix("203.0.113.0/24"), Kind: dataplane.RouteENI, ENI: web}}
@@ -400,6 +434,7 @@ func TestRouteToInterface(t *testing.T) {
 }
 
 func TestClearLeavesNothing(t *testing.T) {
+	t.Parallel()
 	l := seedLab(t)
 	l.restart() // what an earlier process made goes, too
 	l.must(l.d.Clear(context.Background()))

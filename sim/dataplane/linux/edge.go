@@ -48,19 +48,21 @@ type edge struct {
 func edgeTable(g dataplane.Gateway) table {
 	in := set{name: "pub2priv", kind: addrMap}
 	out := set{name: "priv2pub", kind: addrMap}
+	own := set{name: "privates", kind: addrSet}
 	for _, p := range g.Publics {
 		in.add(addrPairElement(p.Public, p.Private))
 		out.add(addrPairElement(p.Private, p.Public))
+		own.add(addrElement(p.Private))
 	}
-	return table{family: nftables.TableFamilyIPv4, name: "igw", sets: []set{in, out}, chains: []chain{
+	return table{family: nftables.TableFamilyIPv4, name: "igw", sets: []set{in, out, own}, chains: []chain{
 		// The edge itself answers nothing but ARP.
 		{name: "c_in", hook: base(nftables.ChainTypeFilter, "input", nftables.ChainHookInput, 0, nftables.ChainPolicyDrop),
 			rules: []rule{newRule(iif("lo"), accept)}},
 		{name: "c_forward", hook: base(nftables.ChainTypeFilter, "forward", nftables.ChainHookForward, 0, nftables.ChainPolicyDrop),
 			rules: []rule{
 				newRule(iif(internetLink), oif(vpcLink), translated, accept),
-				newRule(iif(vpcLink), oif(vpcLink), translated, accept), // to a public address of the same VPC
-				newRule(iif(vpcLink), oif(internetLink), accept),
+				newRule(iif(vpcLink), oif(vpcLink), translated, accept),               // to a public address of the same VPC
+				newRule(iif(vpcLink), oif(internetLink), saddrIn("privates"), accept), // not yet translated
 			}},
 		{name: "c_dnat", hook: base(nftables.ChainTypeNAT, "prerouting", nftables.ChainHookPrerouting, -100, nftables.ChainPolicyAccept),
 			rules: []rule{newRule(dnatBy("pub2priv"))}},

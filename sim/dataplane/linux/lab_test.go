@@ -48,7 +48,10 @@ func needKernel(t testing.TB) {
 	t.Skipf("this test needs root: %v", err)
 }
 
-const wait = 400 * time.Millisecond // for what must not happen
+const (
+	wait    = 400 * time.Millisecond // for what must not happen
+	patient = 3 * time.Second        // for what must: the first ARP request may be lost
+)
 
 var public = netip.MustParsePrefix("198.51.100.0/24")
 
@@ -65,6 +68,7 @@ type lab struct {
 }
 
 func newLab(t testing.TB) *lab {
+	t.Helper()
 	needKernel(t)
 	l := &lab{t: t, dir: filepath.Join(t.TempDir(), "netns"), guests: make(map[sim.ENIID]netns.NsHandle)}
 	l.host, l.peer = l.namespace(), l.namespace()
@@ -243,24 +247,24 @@ func (l *lab) serve(ns netns.NsHandle, addr string) {
 	}()
 }
 
-func dial(ns netns.NsHandle, addr string) (net.Conn, error) {
+func dial(ns netns.NsHandle, addr string, timeout time.Duration) (net.Conn, error) {
 	var c net.Conn
-	err := inNS(ns, func() (err error) { c, err = net.DialTimeout("tcp4", addr, wait); return })
+	err := inNS(ns, func() (err error) { c, err = net.DialTimeout("tcp4", addr, timeout); return })
 	return c, err
 }
 
 // seen connects and returns whom the server sees.
-func seen(ns netns.NsHandle, addr string) (string, error) {
-	c, err := dial(ns, addr)
+func seen(ns netns.NsHandle, addr string, timeout time.Duration) (string, error) {
+	c, err := dial(ns, addr, timeout)
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	return line(c)
+	return line(c, patient)
 }
 
-func line(c net.Conn) (string, error) {
-	c.SetReadDeadline(time.Now().Add(wait))
+func line(c net.Conn, timeout time.Duration) (string, error) {
+	c.SetReadDeadline(time.Now().Add(timeout))
 	b := make([]byte, 64)
 	n, err := c.Read(b)
 	return strings.TrimSpace(string(b[:n])), err
@@ -268,7 +272,7 @@ func line(c net.Conn) (string, error) {
 
 func (l *lab) open(from netns.NsHandle, addr, wantSeen string) {
 	l.t.Helper()
-	switch got, err := seen(from, addr); {
+	switch got, err := seen(from, addr, patient); {
 	case err != nil:
 		l.t.Errorf("connect to %s: %v; want it open", addr, err)
 	case wantSeen != "" && got != wantSeen:
@@ -278,7 +282,7 @@ func (l *lab) open(from netns.NsHandle, addr, wantSeen string) {
 
 func (l *lab) closed(from netns.NsHandle, addr string) {
 	l.t.Helper()
-	_, err := seen(from, addr)
+	_, err := seen(from, addr, wait)
 	if err == nil {
 		l.t.Errorf("connect to %s: open, want no answer", addr)
 	}
@@ -287,15 +291,15 @@ func (l *lab) closed(from netns.NsHandle, addr string) {
 	}
 }
 
-// ping reports whether the address answers an echo request.
-func ping(ns netns.NsHandle, addr string) bool {
+// ping reports whether the address answers an echo request in time.
+func ping(ns netns.NsHandle, addr string, timeout time.Duration) bool {
 	err := inNS(ns, func() error {
 		c, err := net.ListenPacket("ip4:icmp", "0.0.0.0")
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(wait))
+		c.SetDeadline(time.Now().Add(timeout))
 		if _, err := c.WriteTo(echoRequest, &net.IPAddr{IP: net.ParseIP(addr)}); err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func (r *router) join(e dataplane.ENI) error {
 	if err := r.disown(h, e); err != nil {
 		return err
 	}
-	if err := errors.Join(r.stand(h, l, e, nil), r.routing(h)); err != nil {
+	if err := errors.Join(r.stand(h, l, e, nil), r.routesTo(h, l)); err != nil {
 		r.deleteLink(h, l) // no half an interface: the engine gives up on an error
 		return err
 	}
@@ -172,17 +172,21 @@ func (r *router) stand(h *netlink.Handle, l netlink.Link, e dataplane.ENI, neigh
 	return nil
 }
 
+// upLinks are the links that stand, by name.
+type upLinks map[string]int // index
+
 // links makes the interfaces that are there as the config says, and removes
 // those that it doesn't have. It makes none: that is Join's.
-func (r *router) links(h *netlink.Handle) error {
+func (r *router) links(h *netlink.Handle) (upLinks, error) {
 	all, err := retry(h.LinkList)
 	if err != nil {
-		return about(string(r.id), fmt.Errorf("list interfaces: %w", err))
+		return nil, about(string(r.id), fmt.Errorf("list interfaces: %w", err))
 	}
 	neighbours, err := retry(func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_V4) })
 	if err != nil {
-		return about(string(r.id), fmt.Errorf("list neighbours: %w", err))
+		return nil, about(string(r.id), fmt.Errorf("list neighbours: %w", err))
 	}
+	up := make(upLinks)
 	byName := make(map[string]dataplane.ENI)
 	for _, e := range r.want.vpc.ENIs {
 		byName[r.d.o.Site.RouterLink(e.ID)] = e
@@ -193,13 +197,15 @@ func (r *router) links(h *netlink.Handle) error {
 		if l.Type() != "veth" || name == gatewayLink {
 			continue
 		}
-		if e, ok := byName[name]; ok {
-			errs = append(errs, about(string(e.ID), r.stand(h, l, e, neighbours)))
-		} else {
+		if e, ok := byName[name]; !ok {
 			errs = append(errs, about(l.Attrs().Alias, r.deleteLink(h, l)))
+		} else if err := r.stand(h, l, e, neighbours); err != nil {
+			errs = append(errs, about(string(e.ID), err))
+		} else {
+			up[name] = l.Attrs().Index
 		}
 	}
-	return errors.Join(errs...)
+	return up, errors.Join(errs...)
 }
 
 // leave removes the interface's pair, wherever its guest's end is.

@@ -50,23 +50,42 @@ type routeValue struct {
 
 // routing brings rules and routes to what the config and the links that stand
 // ask for. New ones are made before old ones go.
-func (r *router) routing(h *netlink.Handle) error {
-	links, err := retry(h.LinkList)
-	if err != nil {
-		return fmt.Errorf("list interfaces: %w", err)
-	}
-	up := make(map[string]int)
-	for _, l := range links {
-		if l.Attrs().Flags&net.FlagUp != 0 {
-			up[l.Attrs().Name] = l.Attrs().Index
-		}
-	}
-	want, err := r.routes(up)
+func (r *router) routing(h *netlink.Handle, up upLinks) error {
+	want, err := r.routes(h, up)
 	return errors.Join(err, r.setRoutes(h, want), r.setRules(h))
 }
 
-func (r *router) routes(up map[string]int) (map[routeKey]routeValue, error) {
+// routesTo adds the routes that lead to one more link.
+func (r *router) routesTo(h *netlink.Handle, l netlink.Link) error {
+	index := l.Attrs().Index
+	want, err := r.routes(h, upLinks{l.Attrs().Name: index})
+	if err != nil {
+		return err
+	}
+	for k, v := range want {
+		if v.link != index {
+			continue
+		}
+		if err := r.wrote(true, h.RouteReplace(v.route(k))); err != nil {
+			return fmt.Errorf("route to %s in table %d: %w", k.to, k.table, err)
+		}
+	}
+	return nil
+}
+
+// routes returns what there should be for the interfaces that are up, with the
+// gateway's link as it is now.
+func (r *router) routes(h *netlink.Handle, up upLinks) (map[routeKey]routeValue, error) {
 	v := r.want.vpc
+	lo, err := h.LinkByName(noRouteLink)
+	if err != nil {
+		return nil, err
+	}
+	nowhere := routeValue{kind: unix.RTN_UNICAST, link: lo.Attrs().Index}
+	gateway := nowhere
+	if l, err := h.LinkByName(gatewayLink); err == nil && l.Attrs().Flags&net.FlagUp != 0 {
+		gateway = routeValue{unix.RTN_UNICAST, l.Attrs().Index, hop}
+	}
 	want := make(map[routeKey]routeValue)
 	links := make(map[sim.ENIID]int)
 	addrs := make(map[sim.ENIID]netip.Addr)
@@ -82,7 +101,6 @@ func (r *router) routes(up map[string]int) (map[routeKey]routeValue, error) {
 	var errs []error
 	for _, t := range v.Tables {
 		n := tableOffset + int(t.Number)
-		nowhere := routeValue{kind: unix.RTN_UNICAST, link: up[noRouteLink]}
 		want[routeKey{n, sim.Everywhere, lastResort}] = nowhere
 		for _, p := range v.CIDRs {
 			want[routeKey{n, p, 0}] = routeValue{kind: unix.RTN_THROW}
@@ -92,9 +110,7 @@ func (r *router) routes(up map[string]int) (map[routeKey]routeValue, error) {
 			switch route.Kind {
 			case dataplane.RouteBlackhole:
 			case dataplane.RouteGateway:
-				if i, ok := up[gatewayLink]; ok {
-					to = routeValue{unix.RTN_UNICAST, i, hop}
-				}
+				to = gateway
 			case dataplane.RouteENI:
 				if i, ok := links[route.ENI]; ok {
 					to = routeValue{unix.RTN_UNICAST, i, addrs[route.ENI]}

@@ -65,7 +65,9 @@ func (r *router) set(public netip.Prefix, v dataplane.VPC) error {
 		return about(string(r.id), err)
 	}
 	defer h.Close()
-	err = errors.Join(r.links(h), r.gateway(h), about(string(r.id), r.routing(h)))
+	up, linksErr := r.links(h)
+	gatewayErr := r.gateway(h)
+	err = errors.Join(linksErr, gatewayErr, about(string(r.id), r.routing(h, up)))
 	if err == nil {
 		r.done = r.want
 	}
@@ -78,11 +80,13 @@ func (r *router) base() error {
 	if err := r.open(true); err != nil {
 		return err
 	}
+	if r.done == r.want {
+		if same, err := r.rules.untouched(r.ns); same || err != nil {
+			return err
+		}
+	}
 	if err := r.wrote(r.rules.apply(r.ns, ruleset(r.d.o.Site, r.want.public, r.want.vpc))); err != nil {
 		return err
-	}
-	if r.done == r.want {
-		return nil
 	}
 	n, err := setSysctls(r.ns, routerSysctls...)
 	r.d.writes.Add(int64(n))
