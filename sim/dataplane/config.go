@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"net/netip"
+	"time"
 
 	"labsim/sim"
 )
@@ -126,6 +127,7 @@ type Metadata struct {
 	Account        sim.AccountID
 	Reservation    sim.ReservationID
 	LaunchIndex    int
+	LaunchTime     time.Time // of the last start
 	Image          sim.ImageID
 	Type           string
 	Zone           sim.Zone

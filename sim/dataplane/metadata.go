@@ -11,7 +11,7 @@ func compileMetadata(s *world.State, r sim.Region, v sim.VPC, w wired) Metadata 
 	i := w.instance
 	n, image := s.Subnets.Row(w.Subnet), s.Images.Row(i.Image)
 	m := Metadata{
-		Addr: w.PrivateIP, Instance: i.ID, Account: i.Owner, Reservation: i.Reservation, LaunchIndex: i.LaunchIndex,
+		Addr: w.PrivateIP, Instance: i.ID, Account: i.Owner, Reservation: i.Reservation, LaunchIndex: i.LaunchIndex, LaunchTime: i.LaunchTime,
 		Image: i.Image, Type: i.Type, Zone: i.Zone, Hostname: sim.PrivateDNSName(r, w.PrivateIP),
 		Public: w.PublicIP, MAC: w.MAC, ENI: w.ID, VPC: v.ID, Subnet: w.Subnet, VPCCIDR: v.CIDR(), SubnetCIDR: n.CIDR,
 		Groups: w.SecurityGroups, KeyName: i.KeyName, PublicKey: i.PublicKey, UserData: i.UserData, BlockDevices: blockDevices(i, image),
