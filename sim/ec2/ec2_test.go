@@ -2,7 +2,7 @@ package ec2_test
 
 import (
 	"context"
-	"crypto/rand"
+	"math/rand/v2"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -27,7 +27,7 @@ var clock = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func newLab(t testing.TB, o ec2.Options) *lab {
 	t.Helper()
-	w, err := world.New(world.Options{Region: "us-east-1", Zones: []sim.Zone{"us-east-1a", "us-east-1b", "us-east-1c"}, Random: rand.Reader,
+	w, err := world.New(world.Options{Region: "us-east-1", Zones: []sim.Zone{"us-east-1a", "us-east-1b", "us-east-1c"}, Random: rand.NewChaCha8([32]byte{1}),
 		PublicPool: world.AddrRange{First: netip.MustParseAddr("198.51.100.20"), Last: netip.MustParseAddr("198.51.100.191")},
 		Now:        func() time.Time { return clock }}, world.Nothing)
 	if err != nil {
