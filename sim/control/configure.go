@@ -127,61 +127,71 @@ func (k *configurer) run(ctx context.Context) {
 
 func (k *configurer) noticed(s NodeState) {
 	k.mu.Lock()
+	// The answer to a Set may be newer than what the stream of reports brings.
+	if s.Session == k.state.Session && s.Report.Version < k.state.Report.Version {
+		s.Report = k.state.Report
+	}
 	k.state = s
+	if s.Session != k.heldBy {
+		k.retryAt, k.wait = time.Time{}, 0
+	}
 	k.mu.Unlock()
 	k.touch()
 	k.wake()
 }
 
-// handOver sets the newest config if the agent does not hold it. It returns
-// when to try again; zero: when something changes.
+// handOver sets the newest config if the agent does not hold it, or could not do
+// all of it. It returns when to try again; zero: when something changes.
 func (k *configurer) handOver(ctx context.Context) (again time.Time) {
 	k.mu.Lock()
 	w, session := k.wanted, k.state.Session
-	holds := k.heldBy == session && k.held.content == w.content && len(k.state.Report.Errors) == 0
-	retryAt := k.retryAt
-	k.mu.Unlock()
-	if w.config == nil || session == 0 || holds {
-		return time.Time{}
+	holds := k.heldBy == session && k.held.content == w.content
+	if holds {
+		k.problem = firstProblem(k.state.Report)
+		if k.problem != "" && k.retryAt.IsZero() {
+			k.wait = backoff(k.wait)
+			k.retryAt = time.Now().Add(k.wait)
+		}
 	}
-	if time.Now().Before(retryAt) {
+	retryAt, problem := k.retryAt, k.problem
+	k.mu.Unlock()
+	switch {
+	case w.config == nil || session == 0 || holds && problem == "":
+		return time.Time{}
+	case time.Now().Before(retryAt):
 		return retryAt
 	}
 	ctx, cancel := context.WithTimeout(ctx, setTimeout)
 	defer cancel()
 	report, err := k.node.Set(ctx, w.config)
+	defer k.wake()
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.state.Session != session {
 		return time.Now() // it has connected anew meanwhile and may hold another one
 	}
+	k.retryAt = time.Time{}
 	if err == nil {
 		k.held, k.heldBy, k.state.Report = w, session, report
+		return time.Now() // look at what it says
 	}
-	switch {
-	case err != nil:
-		k.problem = err.Error()
-	case len(report.Errors) > 0:
-		k.problem = report.Errors[0].Resource + ": " + report.Errors[0].Message
-	default:
-		k.problem = ""
-	}
-	k.wake()
-	if k.problem == "" {
-		k.retryAt, k.wait = time.Time{}, 0
-		if k.wanted.content != w.content {
-			return time.Now()
-		}
-		return time.Time{}
-	}
+	k.log.Warn("the agent did not take the config", "error", err)
+	k.problem = err.Error()
 	if k.wanted.content != w.content {
 		return time.Now()
 	}
-	k.log.Warn("the agent could not do all of the config", "error", k.problem)
 	k.wait = backoff(k.wait)
 	k.retryAt = time.Now().Add(k.wait)
 	return k.retryAt
+}
+
+// firstProblem says what the agent could not do, or "".
+func firstProblem(r dataplane.Report) string {
+	if len(r.Errors) == 0 {
+		return ""
+	}
+	return r.Errors[0].Resource + ": " + r.Errors[0].Message
 }
 
 // backoff doubles a pause, from a quarter of a second to half a minute.

@@ -60,7 +60,7 @@ func (r *reconciler) start(ctx context.Context, s *world.State, steps []plan.Ste
 	for _, x := range steps {
 		object := x.Object()
 		wanted[object] = true
-		if r.running[object] != nil || r.observed.dirty[object] {
+		if r.running[object] != nil || r.observed.dirty[object] || x.Resource != "" && r.observed.dirty[x.Resource] {
 			continue
 		}
 		desire := desireOf(s, x)

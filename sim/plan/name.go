@@ -1,7 +1,10 @@
 package plan
 
 import (
+	"cmp"
+	"iter"
 	"regexp"
+	"slices"
 
 	"labsim/sim"
 )
@@ -29,9 +32,9 @@ func nameAll(p *planner) names {
 		c.take(x.Name, string(id))
 		n.subnets[id] = x.Name
 	}
-	for id, sub := range p.s.Subnets.All() {
-		if n.subnets[id] == "" {
-			n.subnets[id] = c.pick(string(id), objectName(site, sub.Tags, "_", ""))
+	for _, sub := range inTurn(p.s.Subnets.All(), func(s sim.Subnet) int64 { return int64(s.Number) }) {
+		if n.subnets[sub.ID] == "" {
+			n.subnets[sub.ID] = c.pick(string(sub.ID), objectName(site, sub.Tags, "_", ""))
 		}
 	}
 
@@ -40,9 +43,9 @@ func nameAll(p *planner) names {
 		c.take(x.Name, string(id))
 		n.volumes[id] = x.Name
 	}
-	for id, v := range p.s.Volumes.All() {
-		if n.volumes[id] == "" {
-			n.volumes[id] = c.pick(string(id), objectName(site, v.Tags, "_", ""))
+	for _, v := range inTurn(p.s.Volumes.All(), func(v sim.Volume) int64 { return v.CreateTime.UnixNano() }) {
+		if n.volumes[v.ID] == "" {
+			n.volumes[v.ID] = c.pick(string(v.ID), objectName(site, v.Tags, "_", ""))
 		}
 	}
 
@@ -55,12 +58,23 @@ func nameAll(p *planner) names {
 			c.take(x.Name, string(id))
 		}
 	}
-	for id, i := range p.s.Instances.All() {
-		if n.instances[id] == "" && i.Desired != sim.DesiredTerminated {
-			n.instances[id] = c.pick(string(id), objectName(site, i.Tags, "-", "-1"))
+	for _, i := range inTurn(p.s.Instances.All(), func(i sim.Instance) int64 { return i.LaunchTime.UnixNano() }) {
+		if n.instances[i.ID] == "" && i.Desired != sim.DesiredTerminated {
+			n.instances[i.ID] = c.pick(string(i.ID), objectName(site, i.Tags, "-", "-1"))
 		}
 	}
 	return n
+}
+
+// inTurn sorts rows by age, so that a new one never takes a name that an older
+// one may just be getting.
+func inTurn[K ~string, V any](rows iter.Seq2[K, V], age func(V) int64) []V {
+	var out []V
+	for _, v := range rows { // by id, which decides among equals
+		out = append(out, v)
+	}
+	slices.SortStableFunc(out, func(a, b V) int { return cmp.Compare(age(a), age(b)) })
+	return out
 }
 
 // claims tell who holds which name.

@@ -104,13 +104,34 @@ func newPlanner(s *world.State, o *engine.Observed, n Node, opts Options) *plann
 	for _, x := range o.Containers {
 		switch x.Kind {
 		case engine.KindInstance:
-			p.containers[sim.InstanceID(x.ID)] = x
+			p.known(x)
 		case engine.KindEdge:
 			p.edge[sim.InternetGatewayID(x.ID)] = x
 		}
 	}
 	p.names = nameAll(p)
 	return p
+}
+
+// known takes note of an instance's container. A second one, which a control that
+// was killed may have left under another name, goes: the one that runs stays.
+func (p *planner) known(x engine.ObservedContainer) {
+	id := sim.InstanceID(x.ID)
+	other, twice := p.containers[id]
+	if twice {
+		if better(other, x) {
+			x, other = other, x
+		}
+		p.step(Step{Kind: RemoveInstance, Resource: x.ID, Name: other.Name})
+	}
+	p.containers[id] = x
+}
+
+func better(a, b engine.ObservedContainer) bool {
+	if a.Running != b.Running {
+		return a.Running
+	}
+	return a.Name < b.Name
 }
 
 func (p *planner) step(s Step) { p.out.Steps = append(p.out.Steps, s) }

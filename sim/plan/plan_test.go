@@ -236,6 +236,8 @@ func TestInstanceLife(t *testing.T) {
 		{"stays terminated", standing, func(i *sim.Instance) {
 			i.Desired, i.Status.State, i.BlockDevices = sim.DesiredTerminated, sim.StateTerminated, nil
 		}, nil, nil},
+		{"two containers of one instance", running + "\n\tinstance i-web i-web exited", nil, nil, []string{"remove-instance i-web"}},
+		{"two that run", running + "\n\tinstance i-web i-web running", nil, nil, []string{"remove-instance i-web"}},
 		{"the image is gone", standing, func(i *sim.Instance) {
 			i.Image, i.Status = "ami-0", sim.InstanceStatus{State: sim.StatePending}
 		}, nil, []string{"problem i-web: the image ami-0 does not exist"}},
