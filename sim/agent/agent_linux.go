@@ -39,6 +39,7 @@ type Agent struct {
 	build   string
 	node    string
 	data    string // directory
+	runDir  string // directory on the engine's machine
 	engine  *engine
 	driver  Driver
 	volumes *ebs.Store
@@ -65,6 +66,7 @@ type options struct {
 	site        sim.Site
 	build, node string
 	data        string // the site's data directory
+	runDir      string // the site's directory of sockets and pins
 	mounts      string // what is mounted below it reaches the engine
 	engine      *engine
 	driver      Driver
@@ -74,7 +76,7 @@ type options struct {
 // network nor Docker.
 func newAgent(o options) (*Agent, error) {
 	a := &Agent{
-		site: o.site, build: o.build, node: o.node, data: o.data,
+		site: o.site, build: o.build, node: o.node, data: o.data, runDir: o.runDir,
 		engine: o.engine, driver: o.driver,
 		applied:   make(chan struct{}),
 		guestFile: make(chan struct{}),
@@ -244,6 +246,6 @@ func (a *Agent) leave(ctx context.Context, withData bool) error {
 	}
 	errs = append(errs, a.records.update(func(r *record) { *r = record{}; r.fill() }))
 	a.current.Store(hold(&dataplane.Config{}))
-	errs = append(errs, a.engine.emptyDir(a.site.RunDir()))
+	errs = append(errs, a.engine.emptyDir(a.runDir))
 	return errors.Join(errs...)
 }

@@ -22,8 +22,8 @@ const redial = time.Second
 // keepControl holds a connection to control until ctx ends: control may come
 // late, go and come back.
 func (a *Agent) keepControl(ctx context.Context) {
-	path := filepath.Join(a.site.RunDir(), "control.sock")
-	events, stop := a.engine.watchDir(a.site.RunDir())
+	path := filepath.Join(a.runDir, "control.sock")
+	events, stop := a.engine.watchDir(a.runDir)
 	defer stop()
 	said := ""
 	for ctx.Err() == nil {

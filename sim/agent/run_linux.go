@@ -74,7 +74,7 @@ func open(site sim.Site, eng *engine) (*Agent, error) {
 	}
 	return newAgent(options{
 		site: site, build: os.Getenv(plugin.EnvBuild), node: node,
-		data: plugin.Data, mounts: plugin.Mounts, engine: eng, driver: driver,
+		data: plugin.Data, runDir: site.RunDir(), mounts: plugin.Mounts, engine: eng, driver: driver,
 	})
 }
 
