@@ -43,11 +43,14 @@ func compileVPC(s *world.State, o CompileOptions, v sim.VPC) VPC {
 	enis := wiredENIs(s, v.ID)
 	out.Subnets, out.Tables = compileSubnets(s, v.ID, enis)
 	out.Groups = compileGroups(s, v.ID, enis)
+	out.ENIs = make([]ENI, 0, len(enis))
 	for _, w := range enis {
 		out.ENIs = append(out.ENIs, compileENI(w))
+	}
+	out.Metadata = make([]Metadata, 0, len(enis))
+	for _, w := range slices.SortedFunc(slices.Values(enis), byAddr) {
 		out.Metadata = append(out.Metadata, compileMetadata(s, o.Region, v, w))
 	}
-	slices.SortFunc(out.Metadata, func(a, b Metadata) int { return a.Addr.Compare(b.Addr) })
 	out.Gateway = compileGateway(s, o, v.ID, enis)
 	out.Names = compileNames(o.Region, v, enis)
 	return out
@@ -59,30 +62,32 @@ type wired struct {
 	instance sim.Instance
 }
 
-func wiredENIs(s *world.State, v sim.VPCID) []wired {
-	var out []wired
+func byAddr(a, b *wired) int { return a.PrivateIP.Compare(b.PrivateIP) }
+
+func wiredENIs(s *world.State, v sim.VPCID) []*wired {
+	var out []*wired
 	for _, e := range s.ENIsOfVPC(v) {
-		if i, ok := Wired(s, e); ok {
-			out = append(out, wired{e, i})
+		if i, ok := holder(s, e); ok {
+			out = append(out, &wired{e, i})
 		}
 	}
 	return out
 }
 
-// Wired reports whether an interface is part of the config, and returns the
-// instance that has it.
-func Wired(s *world.State, e sim.ENI) (sim.Instance, bool) {
+// holder returns the instance that has an interface, and whether the interface
+// is part of the config.
+func holder(s *world.State, e sim.ENI) (sim.Instance, bool) {
 	i, ok := s.Instances.Get(e.Attachment.Instance)
 	return i, ok && i.Status.State != sim.StateTerminated
 }
 
-func compileENI(w wired) ENI {
+func compileENI(w *wired) ENI {
 	return ENI{ID: w.ID, Subnet: w.Subnet, Instance: w.instance.ID, Addr: w.PrivateIP, MAC: w.MAC,
 		Groups: w.SecurityGroups, Public: w.PublicIP, SourceDestCheck: w.SourceDestCheck,
 		Bandwidth: bandwidth(w.instance.Type)}
 }
 
-func compileSubnets(s *world.State, v sim.VPCID, enis []wired) (subnets []Subnet, tables []RouteTable) {
+func compileSubnets(s *world.State, v sim.VPCID, enis []*wired) (subnets []Subnet, tables []RouteTable) {
 	used := map[sim.RouteTableID]bool{}
 	for _, n := range s.SubnetsOf(v) {
 		t := s.RouteTableFor(n)
@@ -97,7 +102,7 @@ func compileSubnets(s *world.State, v sim.VPCID, enis []wired) (subnets []Subnet
 	return subnets, tables
 }
 
-func compileTable(s *world.State, t sim.RouteTable, enis []wired) RouteTable {
+func compileTable(s *world.State, t sim.RouteTable, enis []*wired) RouteTable {
 	out := RouteTable{ID: t.ID, Number: t.Number}
 	for _, r := range t.Routes {
 		if r.Target.Kind == sim.TargetLocal {
@@ -109,7 +114,7 @@ func compileTable(s *world.State, t sim.RouteTable, enis []wired) RouteTable {
 		case s.RouteState(t, r) == world.RouteBlackhole:
 		case r.Target.Kind == sim.TargetInternetGateway:
 			route.Kind = RouteGateway
-		case slices.ContainsFunc(enis, func(w wired) bool { return w.ID == id }):
+		case slices.ContainsFunc(enis, func(w *wired) bool { return w.ID == id }):
 			route.Kind, route.ENI = RouteENI, id
 		}
 		out.Routes = append(out.Routes, route)
@@ -122,7 +127,7 @@ func compileTable(s *world.State, t sim.RouteTable, enis []wired) RouteTable {
 
 // compileGroups keeps the members of a group only where a rule refers to it: a
 // big group that nobody refers to costs the kernel nothing.
-func compileGroups(s *world.State, v sim.VPCID, enis []wired) []SecurityGroup {
+func compileGroups(s *world.State, v sim.VPCID, enis []*wired) []SecurityGroup {
 	var out []SecurityGroup
 	referenced := map[sim.SecurityGroupID]bool{}
 	for _, g := range s.SecurityGroupsOf(v) {
@@ -157,7 +162,7 @@ func compileGroups(s *world.State, v sim.VPCID, enis []wired) []SecurityGroup {
 	return out
 }
 
-func compileGateway(s *world.State, o CompileOptions, v sim.VPCID, enis []wired) *Gateway {
+func compileGateway(s *world.State, o CompileOptions, v sim.VPCID, enis []*wired) *Gateway {
 	g, ok := s.GatewayOf(v)
 	if !ok {
 		return nil
@@ -174,7 +179,7 @@ func compileGateway(s *world.State, o CompileOptions, v sim.VPCID, enis []wired)
 
 // compileNames returns what the VPC's resolver knows. A public name means the
 // private address there (VPC User Guide, "DNS attributes").
-func compileNames(r sim.Region, v sim.VPC, enis []wired) []Name {
+func compileNames(r sim.Region, v sim.VPC, enis []*wired) []Name {
 	if !v.DNSSupport {
 		return nil
 	}

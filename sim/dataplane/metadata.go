@@ -7,7 +7,7 @@ import (
 	"labsim/sim/world"
 )
 
-func compileMetadata(s *world.State, r sim.Region, v sim.VPC, w wired) Metadata {
+func compileMetadata(s *world.State, r sim.Region, v sim.VPC, w *wired) Metadata {
 	i := w.instance
 	n, image := s.Subnets.Row(w.Subnet), s.Images.Row(i.Image)
 	m := Metadata{
