@@ -47,7 +47,9 @@ func newSeed(t *testing.T) *seed {
 		return tx.AttachInternetGateway(world.AttachInternetGateway{InternetGateway: s.gateway.ID, VPC: v.ID})
 	})
 	table := func(n sim.Subnet) sim.RouteTable {
-		r := do(s, func(tx *world.Tx) (sim.RouteTable, error) { return tx.CreateRouteTable(world.CreateRouteTable{VPC: v.ID}) })
+		r := do(s, func(tx *world.Tx) (sim.RouteTable, error) {
+			return tx.CreateRouteTable(world.CreateRouteTable{VPC: v.ID})
+		})
 		do(s, func(tx *world.Tx) (sim.AssociationID, error) {
 			return tx.AssociateRouteTable(world.AssociateRouteTable{RouteTable: r.ID, Subnet: n.ID})
 		})
