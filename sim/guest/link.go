@@ -1,0 +1,110 @@
+package guest
+
+import (
+	"encoding/json"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"labsim/sim/agent/wire"
+)
+
+const agentSocket = "/.labsim/agent.sock"
+
+// keepLink holds one connection to the agent, for ever: the agent may come
+// late, be upgraded or crash while the instance runs.
+func (g *guest) keepLink(socket string) {
+	for wait := 5 * time.Millisecond; ; {
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			began := time.Now()
+			g.serveLink(conn)
+			if time.Since(began) > time.Second {
+				wait = 5 * time.Millisecond
+			}
+		}
+		time.Sleep(wait)
+		wait = min(2*wait, 250*time.Millisecond)
+	}
+}
+
+// serveLink speaks on one connection until it breaks.
+func (g *guest) serveLink(conn net.Conn) {
+	defer conn.Close()
+	hello, _ := json.Marshal(wire.Hello{Protocol: wire.Protocol, Build: g.build})
+	if _, err := conn.Write(append(hello, '\n')); err != nil {
+		return
+	}
+	cfg := yamux.DefaultConfig()
+	cfg.LogOutput = io.Discard
+	cfg.EnableKeepAlive = false // a Unix socket tells when the other side has gone
+	session, err := yamux.Client(conn, cfg)
+	if err != nil {
+		return
+	}
+	defer session.Close()
+	srv := &http.Server{Handler: g.handler(), ErrorLog: log.New(io.Discard, "", 0)}
+	srv.Serve(session)
+}
+
+func (g *guest) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+wire.PathExec, g.serveExec)
+	mux.HandleFunc("GET "+wire.PathConsole, g.serveConsole)
+	mux.HandleFunc("POST "+wire.PathShutdown, g.serveShutdown)
+	mux.HandleFunc("GET "+wire.PathState, g.serveState)
+	mux.HandleFunc("GET "+wire.PathEvents, g.serveEvents)
+	return mux
+}
+
+func (g *guest) serveConsole(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	follow := r.FormValue("follow") != "" && r.FormValue("follow") != "0"
+	g.console.copyTo(w, follow, func() { flush(w) }, r.Context().Done())
+}
+
+func (g *guest) serveShutdown(w http.ResponseWriter, r *http.Request) {
+	var req wire.Shutdown
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	end, ok := map[string]ending{"poweroff": endStop, "reboot": endReboot}[req.Action]
+	if !ok {
+		http.Error(w, "Action is poweroff or reboot", http.StatusBadRequest)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+	g.end(end)
+}
+
+func (g *guest) serveState(w http.ResponseWriter, r *http.Request) {
+	state, _ := g.state.get()
+	json.NewEncoder(w).Encode(state)
+}
+
+func (g *guest) serveEvents(w http.ResponseWriter, r *http.Request) {
+	enc := json.NewEncoder(w)
+	for {
+		state, next := g.state.get()
+		if enc.Encode(state) != nil {
+			return
+		}
+		flush(w)
+		select {
+		case <-next:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func flush(w http.ResponseWriter) {
+	if f, ok := w.(http.Flusher); ok {
+		f.Flush()
+	}
+}

@@ -1,0 +1,3 @@
+// Package nets has the applets of the network: ip, ping, nc, curl, wget,
+// httpd, dig, traceroute, ss.
+package nets
