@@ -40,6 +40,7 @@ type configurer struct {
 	wanted  wanted
 	held    wanted // acknowledged by the agent on session heldBy
 	heldBy  uint64
+	answer  dataplane.Report // to the hand-over of held
 	state   NodeState
 	problem string
 	retryAt time.Time
@@ -78,12 +79,23 @@ func (k *configurer) want(c *dataplane.Config) {
 func (k *configurer) view() plan.Node {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	n := plan.Node{Report: k.state.Report}
+	n := plan.Node{Report: k.report()}
 	if k.state.Session != 0 && k.heldBy == k.state.Session {
 		n.Config = k.held.config
 		n.Current = k.held.content == k.wanted.content
 	}
 	return n
+}
+
+// report returns what the node said last. Which of the answer to a hand-over and
+// a report of the stream is newer can't be told, but a report about the config
+// that is held follows the answer soon. k.mu is held.
+func (k *configurer) report() dataplane.Report {
+	streamed := k.state.Report
+	if k.state.Session != 0 && k.heldBy == k.state.Session && streamed.Version != k.answer.Version {
+		return k.answer
+	}
+	return streamed
 }
 
 // now returns the node's state and what is wrong with its config.
@@ -127,10 +139,6 @@ func (k *configurer) run(ctx context.Context) {
 
 func (k *configurer) noticed(s NodeState) {
 	k.mu.Lock()
-	// The answer to a Set may be newer than what the stream of reports brings.
-	if s.Session == k.state.Session && s.Report.Version < k.state.Report.Version {
-		s.Report = k.state.Report
-	}
 	k.state = s
 	if s.Session != k.heldBy {
 		k.retryAt, k.wait = time.Time{}, 0
@@ -147,7 +155,7 @@ func (k *configurer) handOver(ctx context.Context) (again time.Time) {
 	w, session := k.wanted, k.state.Session
 	holds := k.heldBy == session && k.held.content == w.content
 	if holds {
-		k.problem = firstProblem(k.state.Report)
+		k.problem = firstProblem(k.report())
 		if k.problem != "" && k.retryAt.IsZero() {
 			k.wait = backoff(k.wait)
 			k.retryAt = time.Now().Add(k.wait)
@@ -173,7 +181,7 @@ func (k *configurer) handOver(ctx context.Context) (again time.Time) {
 	}
 	k.retryAt = time.Time{}
 	if err == nil {
-		k.held, k.heldBy, k.state.Report = w, session, report
+		k.held, k.heldBy, k.answer = w, session, report
 		return time.Now() // look at what it says
 	}
 	k.log.Warn("the agent did not take the config", "error", err)
