@@ -48,13 +48,17 @@ var images = resource[sim.ImageID, sim.Image]{
 
 func describeImages(c *call, in *wire.DescribeImagesRequest) (*wire.DescribeImagesResult, error) {
 	rows, _, err := images.find(c, query{ids: in.ImageIds, filters: in.Filters})
-	out := &wire.DescribeImagesResult{Images: []wire.Image{}}
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]sim.Image{}
 	for _, i := range rows {
 		if c.ownedBy(i, in.Owners) && c.executableBy(i, in.ExecutableUsers) {
-			out.Images = append(out.Images, image(i))
+			found[string(i.ID)] = i
 		}
 	}
-	return out, err
+	list, next, err := page{max: in.MaxResults, token: in.NextToken}.cut(sortedKeys(found))
+	return &wire.DescribeImagesResult{NextToken: next, Images: convert(list, func(id string) wire.Image { return image(found[id]) })}, err
 }
 
 // ownedBy: owners are account ids, aliases and "self".

@@ -58,7 +58,7 @@ func instanceTypeOf(name string) sim.InstanceType {
 
 func instanceTypeInfo(t sim.InstanceType) wire.InstanceTypeInfo {
 	out := wire.InstanceTypeInfo{
-		InstanceType: new(t.Name), CurrentGeneration: new(true), FreeTierEligible: new(freeTier(t)), BareMetal: new(false), Hypervisor: new("nitro"),
+		InstanceType: new(t.Name), CurrentGeneration: new(true), SupportedInRegion: new(true), FreeTierEligible: new(freeTier(t)), BareMetal: new(false), Hypervisor: new("nitro"),
 		BurstablePerformanceSupported: new(t.Burstable), DedicatedHostsSupported: new(false), AutoRecoverySupported: new(false),
 		HibernationSupported: new(false), InstanceStorageSupported: new(false),
 		SupportedUsageClasses: []string{"on-demand"}, SupportedRootDeviceTypes: []string{"ebs"}, SupportedVirtualizationTypes: []string{"hvm"},

@@ -44,9 +44,9 @@ func importKeyPair(c *call, in *wire.ImportKeyPairRequest) (*wire.ImportKeyPairR
 	return &wire.ImportKeyPairResult{KeyPairId: new(string(k.ID)), KeyName: new(k.Name), KeyFingerprint: new(k.Fingerprint), Tags: some(tagSet(k.Tags))}, err
 }
 
-func deleteKeyPair(c *call, in *wire.DeleteKeyPairRequest) (*nothing, error) {
-	_, err := c.tx.DeleteKeyPair(world.DeleteKeyPair{Name: text(in.KeyName), ID: id[sim.KeyPairID](in.KeyPairId)})
-	return nil, err
+func deleteKeyPair(c *call, in *wire.DeleteKeyPairRequest) (*wire.DeleteKeyPairResult, error) {
+	gone, err := c.tx.DeleteKeyPair(world.DeleteKeyPair{Name: text(in.KeyName), ID: id[sim.KeyPairID](in.KeyPairId)})
+	return &wire.DeleteKeyPairResult{Return: new(true), KeyPairId: optional(gone)}, err
 }
 
 var keyPairs = resource[sim.KeyPairID, sim.KeyPair]{

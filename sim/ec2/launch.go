@@ -21,7 +21,7 @@ func runInstances(c *call, in *wire.RunInstancesRequest) (*wire.Reservation, err
 		ENITags:    p.tags(in.TagSpecifications, "network-interface", "instance", "volume"),
 	}
 	if in.Placement != nil {
-		args.Zone = id[sim.Zone](in.Placement.AvailabilityZone)
+		args.Zone = c.zoneOf(in.Placement.AvailabilityZone, in.Placement.AvailabilityZoneId)
 	}
 	for n, m := range in.BlockDeviceMappings {
 		args.BlockDevices = append(args.BlockDevices, p.blockDevice(n+1, m))

@@ -24,7 +24,7 @@ func init() {
 		"DeleteInternetGateway":    change(deleteInternetGateway, "InternetGatewayId"),
 		"DescribeInternetGateways": read(describeInternetGateways, "InternetGatewayIds"),
 
-		"CreateRouteTable":             change(createRouteTable, "VpcId", "TagSpecifications"),
+		"CreateRouteTable":             change(createRouteTable, "VpcId", "ClientToken", "TagSpecifications"),
 		"DeleteRouteTable":             change(deleteRouteTable, "RouteTableId"),
 		"DescribeRouteTables":          read(describeRouteTables, "RouteTableIds"),
 		"AssociateRouteTable":          change(associateRouteTable, "RouteTableId", "SubnetId"),
@@ -54,11 +54,11 @@ func init() {
 		"ReleaseAddress":      change(releaseAddress, "AllocationId", "PublicIp", "NetworkBorderGroup"),
 		"DescribeAddresses":   read(describeAddresses, "AllocationIds", "PublicIps"),
 
-		"DescribeNetworkInterfaces": read(describeNetworkInterfaces, "NetworkInterfaceIds"),
+		"DescribeNetworkInterfaces": read(describeNetworkInterfaces, "NetworkInterfaceIds", "IncludeManagedResources"),
 
 		"RunInstances":              change(runInstances, launchMembers...),
-		"DescribeInstances":         read(describeInstances, "InstanceIds"),
-		"DescribeInstanceStatus":    read(describeInstanceStatus, "InstanceIds", "IncludeAllInstances"),
+		"DescribeInstances":         read(describeInstances, "InstanceIds", "IncludeManagedResources"),
+		"DescribeInstanceStatus":    read(describeInstanceStatus, "InstanceIds", "IncludeAllInstances", "IncludeManagedResources"),
 		"DescribeInstanceAttribute": read(describeInstanceAttribute, "InstanceId", "Attribute"),
 		"ModifyInstanceAttribute": change(modifyInstanceAttribute, "InstanceId", "Attribute", "Value", "Groups", "SourceDestCheck", "InstanceType", "UserData",
 			"InstanceInitiatedShutdownBehavior", "BlockDeviceMappings.DeviceName", "BlockDeviceMappings.Ebs.DeleteOnTermination"),
@@ -68,13 +68,13 @@ func init() {
 		"TerminateInstances": change(terminateInstances, "InstanceIds"),
 		"GetConsoleOutput":   read(getConsoleOutput, "InstanceId", "Latest"),
 
-		"CreateVolume":    change(createVolume, "AvailabilityZone", "Size", "VolumeType", "Iops", "Throughput", "Encrypted", "ClientToken", "TagSpecifications"),
+		"CreateVolume":    change(createVolume, "AvailabilityZone", "AvailabilityZoneId", "Size", "VolumeType", "Iops", "Throughput", "Encrypted", "ClientToken", "TagSpecifications"),
 		"DeleteVolume":    change(deleteVolume, "VolumeId"),
-		"DescribeVolumes": read(describeVolumes, "VolumeIds"),
+		"DescribeVolumes": read(describeVolumes, "VolumeIds", "IncludeManagedResources"),
 		"AttachVolume":    change(attachVolume, "VolumeId", "InstanceId", "Device"),
 		"DetachVolume":    change(detachVolume, "VolumeId", "InstanceId", "Device", "Force"),
 
-		"DescribeImages":            read(describeImages, "ImageIds", "Owners", "ExecutableUsers", "IncludeDeprecated"),
+		"DescribeImages":            read(describeImages, "ImageIds", "Owners", "ExecutableUsers", "IncludeDeprecated", "IncludeDisabled"),
 		"DescribeInstanceTypes":     read(describeInstanceTypes, "InstanceTypes"),
 		"DescribeRegions":           read(describeRegions, "RegionNames", "AllRegions"),
 		"DescribeAvailabilityZones": read(describeAvailabilityZones, "ZoneNames", "ZoneIds", "AllAvailabilityZones"),
@@ -93,7 +93,7 @@ var ruleMembers = []string{"GroupId", "IpProtocol", "FromPort", "ToPort", "CidrI
 
 var launchMembers = []string{"ImageId", "InstanceType", "MinCount", "MaxCount", "KeyName", "SubnetId", "SecurityGroupIds", "SecurityGroups",
 	"PrivateIpAddress", "UserData", "InstanceInitiatedShutdownBehavior", "ClientToken", "TagSpecifications",
-	"Placement.AvailabilityZone", "Placement.Tenancy=default", "CreditSpecification.CpuCredits=unlimited",
+	"Placement.AvailabilityZone", "Placement.AvailabilityZoneId", "Placement.Tenancy=default", "CreditSpecification.CpuCredits=unlimited",
 	"BlockDeviceMappings.DeviceName", "BlockDeviceMappings.Ebs.VolumeSize", "BlockDeviceMappings.Ebs.VolumeType", "BlockDeviceMappings.Ebs.Iops",
 	"BlockDeviceMappings.Ebs.Throughput", "BlockDeviceMappings.Ebs.Encrypted", "BlockDeviceMappings.Ebs.DeleteOnTermination",
 	"MetadataOptions.HttpTokens", "MetadataOptions.HttpEndpoint", "MetadataOptions.HttpPutResponseHopLimit", "MetadataOptions.InstanceMetadataTags",

@@ -8,7 +8,7 @@ import (
 
 func createRouteTable(c *call, in *wire.CreateRouteTableRequest) (*wire.CreateRouteTableResult, error) {
 	var p parser
-	args := world.CreateRouteTable{VPC: id[sim.VPCID](in.VpcId), Tags: p.tags(in.TagSpecifications, "route-table")}
+	args := world.CreateRouteTable{VPC: id[sim.VPCID](in.VpcId), Tags: p.tags(in.TagSpecifications, "route-table"), ClientToken: text(in.ClientToken)}
 	if p.err != nil {
 		return nil, p.err
 	}

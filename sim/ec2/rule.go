@@ -198,7 +198,8 @@ func describeSecurityGroupRules(c *call, in *wire.DescribeSecurityGroupRulesRequ
 }
 
 func (c *call) rule(r ruleOf) wire.SecurityGroupRule {
-	out := wire.SecurityGroupRule{SecurityGroupRuleId: new(string(r.rule.ID)), GroupId: new(string(r.group.ID)), GroupOwnerId: new(string(r.group.Owner)),
+	out := wire.SecurityGroupRule{SecurityGroupRuleId: new(string(r.rule.ID)),
+		SecurityGroupRuleArn: new(c.arn(r.group.Owner, "security-group-rule", string(r.rule.ID))), GroupId: new(string(r.group.ID)), GroupOwnerId: new(string(r.group.Owner)),
 		IsEgress: &r.rule.Egress, IpProtocol: new(protocolName(r.rule.Protocol)), FromPort: &r.rule.FromPort, ToPort: &r.rule.ToPort,
 		Description: optional(r.rule.Description), Tags: tagSet(r.rule.Tags)}
 	if r.rule.Group == "" {

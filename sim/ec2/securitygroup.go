@@ -14,15 +14,15 @@ func createSecurityGroup(c *call, in *wire.CreateSecurityGroupRequest) (*wire.Cr
 		return nil, p.err
 	}
 	g, err := c.tx.CreateSecurityGroup(args)
-	return &wire.CreateSecurityGroupResult{GroupId: new(string(g.ID)), Tags: some(tagSet(g.Tags))}, err
+	return &wire.CreateSecurityGroupResult{GroupId: new(string(g.ID)), SecurityGroupArn: new(c.arn(g.Owner, "security-group", string(g.ID))), Tags: some(tagSet(g.Tags))}, err
 }
 
-func deleteSecurityGroup(c *call, in *wire.DeleteSecurityGroupRequest) (*nothing, error) {
+func deleteSecurityGroup(c *call, in *wire.DeleteSecurityGroupRequest) (*wire.DeleteSecurityGroupResult, error) {
 	group, err := groupOf(in.GroupId, in.GroupName)
 	if err != nil {
 		return nil, err
 	}
-	return nil, c.tx.DeleteSecurityGroup(group)
+	return &wire.DeleteSecurityGroupResult{Return: new(true), GroupId: new(string(group))}, c.tx.DeleteSecurityGroup(group)
 }
 
 // groupOf takes a group's id. A name alone names a group of the default VPC,
@@ -140,6 +140,6 @@ func describeSecurityGroups(c *call, in *wire.DescribeSecurityGroupsRequest) (*w
 }
 
 func (c *call) securityGroup(g sim.SecurityGroup) wire.SecurityGroup {
-	return wire.SecurityGroup{GroupId: new(string(g.ID)), GroupName: new(g.Name), Description: new(g.Description), OwnerId: new(string(g.Owner)),
+	return wire.SecurityGroup{GroupId: new(string(g.ID)), SecurityGroupArn: new(c.arn(g.Owner, "security-group", string(g.ID))), GroupName: new(g.Name), Description: new(g.Description), OwnerId: new(string(g.Owner)),
 		VpcId: new(string(g.VPC)), IpPermissions: c.permissions(g, false), IpPermissionsEgress: c.permissions(g, true), Tags: some(tagSet(g.Tags))}
 }

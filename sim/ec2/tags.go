@@ -44,15 +44,12 @@ func describeTags(c *call, in *wire.DescribeTagsRequest) (*wire.DescribeTagsResu
 		return nil, err
 	}
 	rows := map[string]tagRow{}
-	var found []string
 	for t := range c.allTags() {
 		if match(t) {
-			key := t.id + "\x00" + t.tag.Key
-			rows[key] = t
-			found = append(found, key)
+			rows[t.id+"\x00"+t.tag.Key] = t
 		}
 	}
-	found, next, err := page{max: in.MaxResults, token: in.NextToken}.cut(sorted(found))
+	found, next, err := page{max: in.MaxResults, token: in.NextToken}.cut(sortedKeys(rows))
 	return &wire.DescribeTagsResult{NextToken: next, Tags: convert(found, func(key string) wire.TagDescription {
 		t := rows[key]
 		return wire.TagDescription{ResourceId: &t.id, ResourceType: &t.kind, Key: &t.tag.Key, Value: &t.tag.Value}

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -50,6 +51,8 @@ func sorted(list []string) []string {
 	slices.Sort(list)
 	return list
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // arn names a resource as IAM and the newer operations do.
 func (c *call) arn(owner sim.AccountID, kind, id string) string {

@@ -8,7 +8,7 @@ import (
 
 func createVolume(c *call, in *wire.CreateVolumeRequest) (*wire.Volume, error) {
 	var p parser
-	args := world.CreateVolume{Zone: id[sim.Zone](in.AvailabilityZone), Size: value(in.Size), Type: text(in.VolumeType), IOPS: value(in.Iops),
+	args := world.CreateVolume{Zone: c.zoneOf(in.AvailabilityZone, in.AvailabilityZoneId), Size: value(in.Size), Type: text(in.VolumeType), IOPS: value(in.Iops),
 		Throughput: value(in.Throughput), Encrypted: value(in.Encrypted), Tags: p.tags(in.TagSpecifications, "volume"), ClientToken: text(in.ClientToken)}
 	if p.err != nil {
 		return nil, p.err
@@ -76,7 +76,7 @@ func describeVolumes(c *call, in *wire.DescribeVolumesRequest) (*wire.DescribeVo
 }
 
 func (c *call) volume(v sim.Volume) wire.Volume {
-	out := wire.Volume{VolumeId: new(string(v.ID)), AvailabilityZone: new(string(v.Zone)), Size: new(v.Size), VolumeType: new(v.Type),
+	out := wire.Volume{VolumeId: new(string(v.ID)), AvailabilityZone: new(string(v.Zone)), AvailabilityZoneId: new(zoneID(v.Zone)), Size: new(v.Size), VolumeType: new(v.Type),
 		State: new(string(c.VolumeState(v))), Encrypted: new(v.Encrypted), CreateTime: optionalTime(v.CreateTime), SnapshotId: new(""),
 		MultiAttachEnabled: new(false), Attachments: []wire.VolumeAttachment{}, Tags: some(tagSet(v.Tags))}
 	if v.IOPS > 0 {

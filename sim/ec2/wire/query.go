@@ -139,8 +139,8 @@ func decodeValue(n *node, name string, v reflect.Value) error {
 	if n.kids != nil {
 		return unknown(firstLeaf(n, name))
 	}
-	if err := parseScalar(n.value, v); err != nil {
-		return sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter %s is invalid. %s", shorten(n.value), name, err)
+	if expected := parseScalar(n.value, v); expected != "" {
+		return sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter %s is invalid. Expected %s", shorten(n.value), name, expected)
 	}
 	return nil
 }

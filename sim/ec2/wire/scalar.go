@@ -34,20 +34,22 @@ func formatScalar(v reflect.Value) string {
 	panic(fmt.Sprintf("wire: a value of type %s in a shape", v.Type()))
 }
 
-// parseScalar sets v, which is no pointer, from its text. The error says what
-// was expected.
-func parseScalar(s string, v reflect.Value) error {
+// parseScalar sets v, which is no pointer, from its text. It returns "", or what
+// was expected instead.
+func parseScalar(s string, v reflect.Value) (expected string) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(s)
 	case reflect.Bool:
 		return parseBool(s, v)
-	case reflect.Int, reflect.Int64:
-		return parseInt(s, v)
+	case reflect.Int:
+		return parseInt(s, v, 32) // EC2's integer; its long is Go's int64
+	case reflect.Int64:
+		return parseInt(s, v, 64)
 	case reflect.Float64:
 		n, err := strconv.ParseFloat(s, 64)
 		if err != nil {
-			return fmt.Errorf("Expected a number")
+			return "a number"
 		}
 		v.SetFloat(n)
 	case reflect.Struct:
@@ -55,46 +57,42 @@ func parseScalar(s string, v reflect.Value) error {
 	case reflect.Slice:
 		b, err := base64.StdEncoding.DecodeString(s)
 		if err != nil {
-			return fmt.Errorf("Expected base64")
+			return "base64"
 		}
 		v.SetBytes(b)
 	default:
 		panic(fmt.Sprintf("wire: a value of type %s in a shape", v.Type()))
 	}
-	return nil
+	return ""
 }
 
-func parseBool(s string, v reflect.Value) error {
+func parseBool(s string, v reflect.Value) string {
 	switch strings.ToLower(s) {
 	case "true", "1":
 		v.SetBool(true)
 	case "false", "0":
 		v.SetBool(false)
 	default:
-		return fmt.Errorf("Expected true or false")
+		return "true or false"
 	}
-	return nil
+	return ""
 }
 
-func parseInt(s string, v reflect.Value) error {
-	bits := 32 // EC2's integer; its long is Go's int64
-	if v.Kind() == reflect.Int64 {
-		bits = 64
-	}
+func parseInt(s string, v reflect.Value, bits int) string {
 	n, err := strconv.ParseInt(s, 10, bits)
 	if err != nil {
-		return fmt.Errorf("Expected an integer")
+		return "an integer"
 	}
 	v.SetInt(n)
-	return nil
+	return ""
 }
 
-func parseTime(s string, v reflect.Value) error {
+func parseTime(s string, v reflect.Value) string {
 	for _, form := range timeForms {
 		if t, err := time.Parse(form, s); err == nil {
 			v.Set(reflect.ValueOf(t.UTC()))
-			return nil
+			return ""
 		}
 	}
-	return fmt.Errorf("Expected a date and time in ISO 8601 form")
+	return "a date and time in ISO 8601 form"
 }

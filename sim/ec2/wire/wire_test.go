@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/url"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -200,5 +201,19 @@ func BenchmarkDecodeRunInstances(b *testing.B) {
 		if err := DecodeQuery(values, &in); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkEncodeInstances1000(b *testing.B) {
+	address := new("10.0.1.10")
+	one := Instance{InstanceId: new("i-0123456789abcdef0"), ImageId: new("ami-0123456789abcdef0"), InstanceType: new("t3.micro"), State: &InstanceState{Code: new(16), Name: new("running")},
+		VpcId: new("vpc-0123456789abcdef0"), SubnetId: new("subnet-0123456789abcdef0"), PrivateIpAddress: address, LaunchTime: new(time.Now()), Architecture: new("x86_64"),
+		Placement: &Placement{AvailabilityZone: new("us-east-1a"), Tenancy: new("default")}, Tags: []Tag{{Key: new("Name"), Value: new("web")}},
+		SecurityGroups: []GroupIdentifier{{GroupId: new("sg-0123456789abcdef0"), GroupName: new("web")}},
+		NetworkInterfaces: []InstanceNetworkInterface{{NetworkInterfaceId: new("eni-0123456789abcdef0"), PrivateIpAddress: address, MacAddress: new("0a:00:00:00:00:01"),
+			PrivateIpAddresses: []InstancePrivateIpAddress{{Primary: new(true), PrivateIpAddress: address}}}}}
+	out := &DescribeInstancesResult{Reservations: []Reservation{{ReservationId: new("r-0123456789abcdef0"), Instances: slices.Repeat([]Instance{one}, 1000)}}}
+	for b.Loop() {
+		b.SetBytes(int64(len(EncodeXML("DescribeInstances", "id", out))))
 	}
 }

@@ -66,9 +66,18 @@ func open(b *bytes.Buffer, name string) {
 	b.WriteByte('>')
 }
 
+// plain are the bytes that stand for themselves in XML. What is beyond ASCII may
+// be no character, which EscapeText replaces.
+var plain = func() (t [256]bool) {
+	for c := byte(' '); c < 0x7f; c++ {
+		t[c] = strings.IndexByte(`<>&'"`, c) < 0
+	}
+	return t
+}()
+
 func escape(b *bytes.Buffer, s string) {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || strings.IndexByte(`<>&'"`, c) >= 0 {
+		if !plain[s[i]] {
 			xml.EscapeText(b, []byte(s)) // a Buffer never fails
 			return
 		}
@@ -126,8 +135,8 @@ func decodeElement(d *xml.Decoder, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if err := parseScalar(text, v); err != nil {
-		return fmt.Errorf("answer of the EC2 API: %q: %s", shorten(text), err)
+	if expected := parseScalar(text, v); expected != "" {
+		return fmt.Errorf("answer of the EC2 API: %q, expected %s", shorten(text), expected)
 	}
 	return nil
 }

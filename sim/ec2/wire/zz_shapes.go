@@ -18,6 +18,8 @@ type Address struct {
 	PrivateIpAddress        *string `ec2:"PrivateIpAddress,privateIpAddress"`
 	PublicIp                *string `ec2:"PublicIp,publicIp"`
 	PublicIpv4Pool          *string `ec2:"PublicIpv4Pool,publicIpv4Pool"`
+	ServiceManaged          *string `ec2:"ServiceManaged,serviceManaged"`
+	SubnetId                *string `ec2:"SubnetId,subnetId"`
 	Tags                    []Tag   `ec2:"TagSet,tagSet,item"`
 }
 
@@ -26,6 +28,7 @@ type AllocateAddressRequest struct {
 	CustomerOwnedIpv4Pool *string            `ec2:"CustomerOwnedIpv4Pool,CustomerOwnedIpv4Pool"`
 	Domain                *string            `ec2:"Domain,Domain"`
 	DryRun                *bool              `ec2:"DryRun,dryRun"`
+	IpamPoolId            *string            `ec2:"IpamPoolId,IpamPoolId"`
 	NetworkBorderGroup    *string            `ec2:"NetworkBorderGroup,NetworkBorderGroup"`
 	PublicIpv4Pool        *string            `ec2:"PublicIpv4Pool,PublicIpv4Pool"`
 	TagSpecifications     []TagSpecification `ec2:"TagSpecification,TagSpecification,item"`
@@ -57,10 +60,11 @@ type AssociateAddressResult struct {
 }
 
 type AssociateRouteTableRequest struct {
-	DryRun       *bool   `ec2:"DryRun,dryRun"`
-	GatewayId    *string `ec2:"GatewayId,GatewayId"`
-	RouteTableId *string `ec2:"RouteTableId,routeTableId,,required"`
-	SubnetId     *string `ec2:"SubnetId,subnetId"`
+	DryRun         *bool   `ec2:"DryRun,dryRun"`
+	GatewayId      *string `ec2:"GatewayId,GatewayId"`
+	PublicIpv4Pool *string `ec2:"PublicIpv4Pool,PublicIpv4Pool"`
+	RouteTableId   *string `ec2:"RouteTableId,routeTableId,,required"`
+	SubnetId       *string `ec2:"SubnetId,subnetId"`
 }
 
 type AssociateRouteTableResult struct {
@@ -75,10 +79,11 @@ type AttachInternetGatewayRequest struct {
 }
 
 type AttachVolumeRequest struct {
-	Device     *string `ec2:"Device,Device,,required"`
-	DryRun     *bool   `ec2:"DryRun,dryRun"`
-	InstanceId *string `ec2:"InstanceId,InstanceId,,required"`
-	VolumeId   *string `ec2:"VolumeId,VolumeId,,required"`
+	Device       *string `ec2:"Device,Device,,required"`
+	DryRun       *bool   `ec2:"DryRun,dryRun"`
+	EbsCardIndex *int    `ec2:"EbsCardIndex,EbsCardIndex"`
+	InstanceId   *string `ec2:"InstanceId,InstanceId,,required"`
+	VolumeId     *string `ec2:"VolumeId,VolumeId,,required"`
 }
 
 type AttachmentEnaSrdSpecification struct {
@@ -136,21 +141,32 @@ type AuthorizeSecurityGroupIngressResult struct {
 }
 
 type AvailabilityZone struct {
-	GroupName          *string                   `ec2:"GroupName,groupName"`
-	Messages           []AvailabilityZoneMessage `ec2:"MessageSet,messageSet,item"`
-	NetworkBorderGroup *string                   `ec2:"NetworkBorderGroup,networkBorderGroup"`
-	OptInStatus        *string                   `ec2:"OptInStatus,optInStatus"`
-	ParentZoneId       *string                   `ec2:"ParentZoneId,parentZoneId"`
-	ParentZoneName     *string                   `ec2:"ParentZoneName,parentZoneName"`
-	RegionName         *string                   `ec2:"RegionName,regionName"`
-	State              *string                   `ec2:"ZoneState,zoneState"`
-	ZoneId             *string                   `ec2:"ZoneId,zoneId"`
-	ZoneName           *string                   `ec2:"ZoneName,zoneName"`
-	ZoneType           *string                   `ec2:"ZoneType,zoneType"`
+	Geography          []AvailabilityZoneGeography    `ec2:"GeographySet,geographySet,item"`
+	GroupLongName      *string                        `ec2:"GroupLongName,groupLongName"`
+	GroupName          *string                        `ec2:"GroupName,groupName"`
+	Messages           []AvailabilityZoneMessage      `ec2:"MessageSet,messageSet,item"`
+	NetworkBorderGroup *string                        `ec2:"NetworkBorderGroup,networkBorderGroup"`
+	OptInStatus        *string                        `ec2:"OptInStatus,optInStatus"`
+	ParentZoneId       *string                        `ec2:"ParentZoneId,parentZoneId"`
+	ParentZoneName     *string                        `ec2:"ParentZoneName,parentZoneName"`
+	RegionName         *string                        `ec2:"RegionName,regionName"`
+	State              *string                        `ec2:"ZoneState,zoneState"`
+	SubGeography       []AvailabilityZoneSubGeography `ec2:"SubGeographySet,subGeographySet,item"`
+	ZoneId             *string                        `ec2:"ZoneId,zoneId"`
+	ZoneName           *string                        `ec2:"ZoneName,zoneName"`
+	ZoneType           *string                        `ec2:"ZoneType,zoneType"`
+}
+
+type AvailabilityZoneGeography struct {
+	Name *string `ec2:"Name,name"`
 }
 
 type AvailabilityZoneMessage struct {
 	Message *string `ec2:"Message,message"`
+}
+
+type AvailabilityZoneSubGeography struct {
+	Name *string `ec2:"Name,name"`
 }
 
 type BlobAttributeValue struct {
@@ -162,6 +178,10 @@ type BlockDeviceMapping struct {
 	Ebs         *EbsBlockDevice `ec2:"Ebs,ebs"`
 	NoDevice    *string         `ec2:"NoDevice,noDevice"`
 	VirtualName *string         `ec2:"VirtualName,virtualName"`
+}
+
+type BlockPublicAccessStates struct {
+	InternetGatewayBlockMode *string `ec2:"InternetGatewayBlockMode,internetGatewayBlockMode"`
 }
 
 type CapacityReservationSpecification struct {
@@ -184,14 +204,36 @@ type CapacityReservationTargetResponse struct {
 	CapacityReservationResourceGroupArn *string `ec2:"CapacityReservationResourceGroupArn,capacityReservationResourceGroupArn"`
 }
 
+type ConnectionTrackingConfiguration struct {
+	TcpEstablishedTimeout *int `ec2:"TcpEstablishedTimeout,tcpEstablishedTimeout"`
+	UdpStreamTimeout      *int `ec2:"UdpStreamTimeout,udpStreamTimeout"`
+	UdpTimeout            *int `ec2:"UdpTimeout,udpTimeout"`
+}
+
+type ConnectionTrackingSpecificationRequest struct {
+	TcpEstablishedTimeout *int `ec2:"TcpEstablishedTimeout,TcpEstablishedTimeout"`
+	UdpStreamTimeout      *int `ec2:"UdpStreamTimeout,UdpStreamTimeout"`
+	UdpTimeout            *int `ec2:"UdpTimeout,UdpTimeout"`
+}
+
+type ConnectionTrackingSpecificationResponse struct {
+	TcpEstablishedTimeout *int `ec2:"TcpEstablishedTimeout,tcpEstablishedTimeout"`
+	UdpStreamTimeout      *int `ec2:"UdpStreamTimeout,udpStreamTimeout"`
+	UdpTimeout            *int `ec2:"UdpTimeout,udpTimeout"`
+}
+
 type CpuOptions struct {
-	CoreCount      *int `ec2:"CoreCount,coreCount"`
-	ThreadsPerCore *int `ec2:"ThreadsPerCore,threadsPerCore"`
+	AmdSevSnp            *string `ec2:"AmdSevSnp,amdSevSnp"`
+	CoreCount            *int    `ec2:"CoreCount,coreCount"`
+	NestedVirtualization *string `ec2:"NestedVirtualization,nestedVirtualization"`
+	ThreadsPerCore       *int    `ec2:"ThreadsPerCore,threadsPerCore"`
 }
 
 type CpuOptionsRequest struct {
-	CoreCount      *int `ec2:"CoreCount,CoreCount"`
-	ThreadsPerCore *int `ec2:"ThreadsPerCore,ThreadsPerCore"`
+	AmdSevSnp            *string `ec2:"AmdSevSnp,AmdSevSnp"`
+	CoreCount            *int    `ec2:"CoreCount,CoreCount"`
+	NestedVirtualization *string `ec2:"NestedVirtualization,NestedVirtualization"`
+	ThreadsPerCore       *int    `ec2:"ThreadsPerCore,ThreadsPerCore"`
 }
 
 type CreateInternetGatewayRequest struct {
@@ -224,6 +266,7 @@ type CreateRouteRequest struct {
 	LocalGatewayId              *string `ec2:"LocalGatewayId,LocalGatewayId"`
 	NatGatewayId                *string `ec2:"NatGatewayId,natGatewayId"`
 	NetworkInterfaceId          *string `ec2:"NetworkInterfaceId,networkInterfaceId"`
+	OdbNetworkArn               *string `ec2:"OdbNetworkArn,OdbNetworkArn"`
 	RouteTableId                *string `ec2:"RouteTableId,routeTableId,,required"`
 	TransitGatewayId            *string `ec2:"TransitGatewayId,TransitGatewayId"`
 	VpcEndpointId               *string `ec2:"VpcEndpointId,VpcEndpointId"`
@@ -235,13 +278,15 @@ type CreateRouteResult struct {
 }
 
 type CreateRouteTableRequest struct {
+	ClientToken       *string            `ec2:"ClientToken,ClientToken"`
 	DryRun            *bool              `ec2:"DryRun,dryRun"`
 	TagSpecifications []TagSpecification `ec2:"TagSpecification,TagSpecification,item"`
 	VpcId             *string            `ec2:"VpcId,vpcId,,required"`
 }
 
 type CreateRouteTableResult struct {
-	RouteTable *RouteTable `ec2:"RouteTable,routeTable"`
+	ClientToken *string     `ec2:"ClientToken,clientToken"`
+	RouteTable  *RouteTable `ec2:"RouteTable,routeTable"`
 }
 
 type CreateSecurityGroupRequest struct {
@@ -253,8 +298,9 @@ type CreateSecurityGroupRequest struct {
 }
 
 type CreateSecurityGroupResult struct {
-	GroupId *string `ec2:"GroupId,groupId"`
-	Tags    []Tag   `ec2:"TagSet,tagSet,item"`
+	GroupId          *string `ec2:"GroupId,groupId"`
+	SecurityGroupArn *string `ec2:"SecurityGroupArn,securityGroupArn"`
+	Tags             []Tag   `ec2:"TagSet,tagSet,item"`
 }
 
 type CreateSubnetRequest struct {
@@ -262,8 +308,12 @@ type CreateSubnetRequest struct {
 	AvailabilityZoneId *string            `ec2:"AvailabilityZoneId,AvailabilityZoneId"`
 	CidrBlock          *string            `ec2:"CidrBlock,CidrBlock"`
 	DryRun             *bool              `ec2:"DryRun,dryRun"`
+	Ipv4IpamPoolId     *string            `ec2:"Ipv4IpamPoolId,Ipv4IpamPoolId"`
+	Ipv4NetmaskLength  *int               `ec2:"Ipv4NetmaskLength,Ipv4NetmaskLength"`
 	Ipv6CidrBlock      *string            `ec2:"Ipv6CidrBlock,Ipv6CidrBlock"`
+	Ipv6IpamPoolId     *string            `ec2:"Ipv6IpamPoolId,Ipv6IpamPoolId"`
 	Ipv6Native         *bool              `ec2:"Ipv6Native,Ipv6Native"`
+	Ipv6NetmaskLength  *int               `ec2:"Ipv6NetmaskLength,Ipv6NetmaskLength"`
 	OutpostArn         *string            `ec2:"OutpostArn,OutpostArn"`
 	TagSpecifications  []TagSpecification `ec2:"TagSpecification,TagSpecification,item"`
 	VpcId              *string            `ec2:"VpcId,VpcId,,required"`
@@ -280,34 +330,38 @@ type CreateTagsRequest struct {
 }
 
 type CreateVolumeRequest struct {
-	AvailabilityZone   *string            `ec2:"AvailabilityZone,AvailabilityZone,,required"`
-	ClientToken        *string            `ec2:"ClientToken,ClientToken"`
-	DryRun             *bool              `ec2:"DryRun,dryRun"`
-	Encrypted          *bool              `ec2:"Encrypted,encrypted"`
-	Iops               *int               `ec2:"Iops,Iops"`
-	KmsKeyId           *string            `ec2:"KmsKeyId,KmsKeyId"`
-	MultiAttachEnabled *bool              `ec2:"MultiAttachEnabled,MultiAttachEnabled"`
-	OutpostArn         *string            `ec2:"OutpostArn,OutpostArn"`
-	Size               *int               `ec2:"Size,Size"`
-	SnapshotId         *string            `ec2:"SnapshotId,SnapshotId"`
-	TagSpecifications  []TagSpecification `ec2:"TagSpecification,TagSpecification,item"`
-	Throughput         *int               `ec2:"Throughput,Throughput"`
-	VolumeType         *string            `ec2:"VolumeType,VolumeType"`
+	AvailabilityZone         *string            `ec2:"AvailabilityZone,AvailabilityZone"`
+	AvailabilityZoneId       *string            `ec2:"AvailabilityZoneId,AvailabilityZoneId"`
+	ClientToken              *string            `ec2:"ClientToken,ClientToken"`
+	DryRun                   *bool              `ec2:"DryRun,dryRun"`
+	Encrypted                *bool              `ec2:"Encrypted,encrypted"`
+	Iops                     *int               `ec2:"Iops,Iops"`
+	KmsKeyId                 *string            `ec2:"KmsKeyId,KmsKeyId"`
+	MultiAttachEnabled       *bool              `ec2:"MultiAttachEnabled,MultiAttachEnabled"`
+	Operator                 *OperatorRequest   `ec2:"Operator,Operator"`
+	OutpostArn               *string            `ec2:"OutpostArn,OutpostArn"`
+	Size                     *int               `ec2:"Size,Size"`
+	SnapshotId               *string            `ec2:"SnapshotId,SnapshotId"`
+	TagSpecifications        []TagSpecification `ec2:"TagSpecification,TagSpecification,item"`
+	Throughput               *int               `ec2:"Throughput,Throughput"`
+	VolumeInitializationRate *int               `ec2:"VolumeInitializationRate,VolumeInitializationRate"`
+	VolumeType               *string            `ec2:"VolumeType,VolumeType"`
 }
 
 type CreateVpcRequest struct {
-	AmazonProvidedIpv6CidrBlock     *bool              `ec2:"AmazonProvidedIpv6CidrBlock,amazonProvidedIpv6CidrBlock"`
-	CidrBlock                       *string            `ec2:"CidrBlock,CidrBlock"`
-	DryRun                          *bool              `ec2:"DryRun,dryRun"`
-	InstanceTenancy                 *string            `ec2:"InstanceTenancy,instanceTenancy"`
-	Ipv4IpamPoolId                  *string            `ec2:"Ipv4IpamPoolId,Ipv4IpamPoolId"`
-	Ipv4NetmaskLength               *int               `ec2:"Ipv4NetmaskLength,Ipv4NetmaskLength"`
-	Ipv6CidrBlock                   *string            `ec2:"Ipv6CidrBlock,Ipv6CidrBlock"`
-	Ipv6CidrBlockNetworkBorderGroup *string            `ec2:"Ipv6CidrBlockNetworkBorderGroup,Ipv6CidrBlockNetworkBorderGroup"`
-	Ipv6IpamPoolId                  *string            `ec2:"Ipv6IpamPoolId,Ipv6IpamPoolId"`
-	Ipv6NetmaskLength               *int               `ec2:"Ipv6NetmaskLength,Ipv6NetmaskLength"`
-	Ipv6Pool                        *string            `ec2:"Ipv6Pool,Ipv6Pool"`
-	TagSpecifications               []TagSpecification `ec2:"TagSpecification,TagSpecification,item"`
+	AmazonProvidedIpv6CidrBlock     *bool                              `ec2:"AmazonProvidedIpv6CidrBlock,amazonProvidedIpv6CidrBlock"`
+	CidrBlock                       *string                            `ec2:"CidrBlock,CidrBlock"`
+	DryRun                          *bool                              `ec2:"DryRun,dryRun"`
+	InstanceTenancy                 *string                            `ec2:"InstanceTenancy,instanceTenancy"`
+	Ipv4IpamPoolId                  *string                            `ec2:"Ipv4IpamPoolId,Ipv4IpamPoolId"`
+	Ipv4NetmaskLength               *int                               `ec2:"Ipv4NetmaskLength,Ipv4NetmaskLength"`
+	Ipv6CidrBlock                   *string                            `ec2:"Ipv6CidrBlock,Ipv6CidrBlock"`
+	Ipv6CidrBlockNetworkBorderGroup *string                            `ec2:"Ipv6CidrBlockNetworkBorderGroup,Ipv6CidrBlockNetworkBorderGroup"`
+	Ipv6IpamPoolId                  *string                            `ec2:"Ipv6IpamPoolId,Ipv6IpamPoolId"`
+	Ipv6NetmaskLength               *int                               `ec2:"Ipv6NetmaskLength,Ipv6NetmaskLength"`
+	Ipv6Pool                        *string                            `ec2:"Ipv6Pool,Ipv6Pool"`
+	TagSpecifications               []TagSpecification                 `ec2:"TagSpecification,TagSpecification,item"`
+	VpcEncryptionControl            *VpcEncryptionControlConfiguration `ec2:"VpcEncryptionControl,VpcEncryptionControl"`
 }
 
 type CreateVpcResult struct {
@@ -316,6 +370,12 @@ type CreateVpcResult struct {
 
 type CreditSpecificationRequest struct {
 	CpuCredits *string `ec2:"CpuCredits,CpuCredits,,required"`
+}
+
+type DefaultConnectionTrackingConfiguration struct {
+	DefaultTcpEstablishedTimeout *int `ec2:"DefaultTcpEstablishedTimeout,defaultTcpEstablishedTimeout"`
+	DefaultUdpStreamTimeout      *int `ec2:"DefaultUdpStreamTimeout,defaultUdpStreamTimeout"`
+	DefaultUdpTimeout            *int `ec2:"DefaultUdpTimeout,defaultUdpTimeout"`
 }
 
 type DeleteInternetGatewayRequest struct {
@@ -327,6 +387,11 @@ type DeleteKeyPairRequest struct {
 	DryRun    *bool   `ec2:"DryRun,dryRun"`
 	KeyName   *string `ec2:"KeyName,KeyName"`
 	KeyPairId *string `ec2:"KeyPairId,KeyPairId"`
+}
+
+type DeleteKeyPairResult struct {
+	KeyPairId *string `ec2:"KeyPairId,keyPairId"`
+	Return    *bool   `ec2:"Return,return"`
 }
 
 type DeleteRouteRequest struct {
@@ -346,6 +411,11 @@ type DeleteSecurityGroupRequest struct {
 	DryRun    *bool   `ec2:"DryRun,dryRun"`
 	GroupId   *string `ec2:"GroupId,GroupId"`
 	GroupName *string `ec2:"GroupName,GroupName"`
+}
+
+type DeleteSecurityGroupResult struct {
+	GroupId *string `ec2:"GroupId,groupId"`
+	Return  *bool   `ec2:"Return,return"`
 }
 
 type DeleteSubnetRequest struct {
@@ -398,11 +468,15 @@ type DescribeImagesRequest struct {
 	Filters           []Filter `ec2:"Filter,Filter,Filter"`
 	ImageIds          []string `ec2:"ImageId,ImageId,ImageId"`
 	IncludeDeprecated *bool    `ec2:"IncludeDeprecated,IncludeDeprecated"`
+	IncludeDisabled   *bool    `ec2:"IncludeDisabled,IncludeDisabled"`
+	MaxResults        *int     `ec2:"MaxResults,MaxResults"`
+	NextToken         *string  `ec2:"NextToken,NextToken"`
 	Owners            []string `ec2:"Owner,Owner,Owner"`
 }
 
 type DescribeImagesResult struct {
-	Images []Image `ec2:"ImagesSet,imagesSet,item"`
+	Images    []Image `ec2:"ImagesSet,imagesSet,item"`
+	NextToken *string `ec2:"NextToken,nextToken"`
 }
 
 type DescribeInstanceAttributeRequest struct {
@@ -412,12 +486,13 @@ type DescribeInstanceAttributeRequest struct {
 }
 
 type DescribeInstanceStatusRequest struct {
-	DryRun              *bool    `ec2:"DryRun,dryRun"`
-	Filters             []Filter `ec2:"Filter,Filter,Filter"`
-	IncludeAllInstances *bool    `ec2:"IncludeAllInstances,includeAllInstances"`
-	InstanceIds         []string `ec2:"InstanceId,InstanceId,InstanceId"`
-	MaxResults          *int     `ec2:"MaxResults,MaxResults"`
-	NextToken           *string  `ec2:"NextToken,NextToken"`
+	DryRun                  *bool    `ec2:"DryRun,dryRun"`
+	Filters                 []Filter `ec2:"Filter,Filter,Filter"`
+	IncludeAllInstances     *bool    `ec2:"IncludeAllInstances,includeAllInstances"`
+	IncludeManagedResources *bool    `ec2:"IncludeManagedResources,IncludeManagedResources"`
+	InstanceIds             []string `ec2:"InstanceId,InstanceId,InstanceId"`
+	MaxResults              *int     `ec2:"MaxResults,MaxResults"`
+	NextToken               *string  `ec2:"NextToken,NextToken"`
 }
 
 type DescribeInstanceStatusResult struct {
@@ -426,11 +501,12 @@ type DescribeInstanceStatusResult struct {
 }
 
 type DescribeInstanceTypesRequest struct {
-	DryRun        *bool    `ec2:"DryRun,DryRun"`
-	Filters       []Filter `ec2:"Filter,Filter,Filter"`
-	InstanceTypes []string `ec2:"InstanceType,InstanceType,item"`
-	MaxResults    *int     `ec2:"MaxResults,MaxResults"`
-	NextToken     *string  `ec2:"NextToken,NextToken"`
+	DryRun                     *bool    `ec2:"DryRun,DryRun"`
+	Filters                    []Filter `ec2:"Filter,Filter,Filter"`
+	IncludeUnsupportedInRegion *bool    `ec2:"IncludeUnsupportedInRegion,IncludeUnsupportedInRegion"`
+	InstanceTypes              []string `ec2:"InstanceType,InstanceType,item"`
+	MaxResults                 *int     `ec2:"MaxResults,MaxResults"`
+	NextToken                  *string  `ec2:"NextToken,NextToken"`
 }
 
 type DescribeInstanceTypesResult struct {
@@ -439,11 +515,12 @@ type DescribeInstanceTypesResult struct {
 }
 
 type DescribeInstancesRequest struct {
-	DryRun      *bool    `ec2:"DryRun,dryRun"`
-	Filters     []Filter `ec2:"Filter,Filter,Filter"`
-	InstanceIds []string `ec2:"InstanceId,InstanceId,InstanceId"`
-	MaxResults  *int     `ec2:"MaxResults,maxResults"`
-	NextToken   *string  `ec2:"NextToken,nextToken"`
+	DryRun                  *bool    `ec2:"DryRun,dryRun"`
+	Filters                 []Filter `ec2:"Filter,Filter,Filter"`
+	IncludeManagedResources *bool    `ec2:"IncludeManagedResources,IncludeManagedResources"`
+	InstanceIds             []string `ec2:"InstanceId,InstanceId,InstanceId"`
+	MaxResults              *int     `ec2:"MaxResults,maxResults"`
+	NextToken               *string  `ec2:"NextToken,nextToken"`
 }
 
 type DescribeInstancesResult struct {
@@ -477,11 +554,12 @@ type DescribeKeyPairsResult struct {
 }
 
 type DescribeNetworkInterfacesRequest struct {
-	DryRun              *bool    `ec2:"DryRun,dryRun"`
-	Filters             []Filter `ec2:"Filter,filter,Filter"`
-	MaxResults          *int     `ec2:"MaxResults,MaxResults"`
-	NetworkInterfaceIds []string `ec2:"NetworkInterfaceId,NetworkInterfaceId,item"`
-	NextToken           *string  `ec2:"NextToken,NextToken"`
+	DryRun                  *bool    `ec2:"DryRun,dryRun"`
+	Filters                 []Filter `ec2:"Filter,filter,Filter"`
+	IncludeManagedResources *bool    `ec2:"IncludeManagedResources,IncludeManagedResources"`
+	MaxResults              *int     `ec2:"MaxResults,MaxResults"`
+	NetworkInterfaceIds     []string `ec2:"NetworkInterfaceId,NetworkInterfaceId,item"`
+	NextToken               *string  `ec2:"NextToken,NextToken"`
 }
 
 type DescribeNetworkInterfacesResult struct {
@@ -566,11 +644,12 @@ type DescribeTagsResult struct {
 }
 
 type DescribeVolumesRequest struct {
-	DryRun     *bool    `ec2:"DryRun,dryRun"`
-	Filters    []Filter `ec2:"Filter,Filter,Filter"`
-	MaxResults *int     `ec2:"MaxResults,maxResults"`
-	NextToken  *string  `ec2:"NextToken,nextToken"`
-	VolumeIds  []string `ec2:"VolumeId,VolumeId,VolumeId"`
+	DryRun                  *bool    `ec2:"DryRun,dryRun"`
+	Filters                 []Filter `ec2:"Filter,Filter,Filter"`
+	IncludeManagedResources *bool    `ec2:"IncludeManagedResources,IncludeManagedResources"`
+	MaxResults              *int     `ec2:"MaxResults,maxResults"`
+	NextToken               *string  `ec2:"NextToken,nextToken"`
+	VolumeIds               []string `ec2:"VolumeId,VolumeId,VolumeId"`
 }
 
 type DescribeVolumesResult struct {
@@ -636,30 +715,52 @@ type DiskInfo struct {
 }
 
 type EbsBlockDevice struct {
-	DeleteOnTermination *bool   `ec2:"DeleteOnTermination,deleteOnTermination"`
-	Encrypted           *bool   `ec2:"Encrypted,encrypted"`
-	Iops                *int    `ec2:"Iops,iops"`
-	KmsKeyId            *string `ec2:"KmsKeyId,kmsKeyId"`
-	OutpostArn          *string `ec2:"OutpostArn,outpostArn"`
-	SnapshotId          *string `ec2:"SnapshotId,snapshotId"`
-	Throughput          *int    `ec2:"Throughput,throughput"`
-	VolumeId            *string `ec2:"VolumeId,volumeId"`
-	VolumeSize          *int    `ec2:"VolumeSize,volumeSize"`
-	VolumeType          *string `ec2:"VolumeType,volumeType"`
+	AvailabilityZone         *string `ec2:"AvailabilityZone,availabilityZone"`
+	AvailabilityZoneId       *string `ec2:"AvailabilityZoneId,AvailabilityZoneId"`
+	DeleteOnTermination      *bool   `ec2:"DeleteOnTermination,deleteOnTermination"`
+	EbsCardIndex             *int    `ec2:"EbsCardIndex,EbsCardIndex"`
+	Encrypted                *bool   `ec2:"Encrypted,encrypted"`
+	Iops                     *int    `ec2:"Iops,iops"`
+	KmsKeyId                 *string `ec2:"KmsKeyId,kmsKeyId"`
+	OutpostArn               *string `ec2:"OutpostArn,outpostArn"`
+	SnapshotId               *string `ec2:"SnapshotId,snapshotId"`
+	Throughput               *int    `ec2:"Throughput,throughput"`
+	VolumeId                 *string `ec2:"VolumeId,volumeId"`
+	VolumeInitializationRate *int    `ec2:"VolumeInitializationRate,VolumeInitializationRate"`
+	VolumeSize               *int    `ec2:"VolumeSize,volumeSize"`
+	VolumeType               *string `ec2:"VolumeType,volumeType"`
+}
+
+type EbsCardInfo struct {
+	BaselineBandwidthInMbps  *int     `ec2:"BaselineBandwidthInMbps,baselineBandwidthInMbps"`
+	BaselineIops             *int     `ec2:"BaselineIops,baselineIops"`
+	BaselineThroughputInMBps *float64 `ec2:"BaselineThroughputInMBps,baselineThroughputInMBps"`
+	EbsCardIndex             *int     `ec2:"EbsCardIndex,ebsCardIndex"`
+	MaximumBandwidthInMbps   *int     `ec2:"MaximumBandwidthInMbps,maximumBandwidthInMbps"`
+	MaximumIops              *int     `ec2:"MaximumIops,maximumIops"`
+	MaximumThroughputInMBps  *float64 `ec2:"MaximumThroughputInMBps,maximumThroughputInMBps"`
 }
 
 type EbsInfo struct {
-	EbsOptimizedInfo    *EbsOptimizedInfo `ec2:"EbsOptimizedInfo,ebsOptimizedInfo"`
-	EbsOptimizedSupport *string           `ec2:"EbsOptimizedSupport,ebsOptimizedSupport"`
-	EncryptionSupport   *string           `ec2:"EncryptionSupport,encryptionSupport"`
-	NvmeSupport         *string           `ec2:"NvmeSupport,nvmeSupport"`
+	AttachmentLimitType   *string           `ec2:"AttachmentLimitType,attachmentLimitType"`
+	EbsCards              []EbsCardInfo     `ec2:"EbsCardSet,ebsCardSet,item"`
+	EbsOptimizedInfo      *EbsOptimizedInfo `ec2:"EbsOptimizedInfo,ebsOptimizedInfo"`
+	EbsOptimizedSupport   *string           `ec2:"EbsOptimizedSupport,ebsOptimizedSupport"`
+	EncryptionSupport     *string           `ec2:"EncryptionSupport,encryptionSupport"`
+	MaximumEbsAttachments *int              `ec2:"MaximumEbsAttachments,maximumEbsAttachments"`
+	MaximumEbsCards       *int              `ec2:"MaximumEbsCards,maximumEbsCards"`
+	NvmeSupport           *string           `ec2:"NvmeSupport,nvmeSupport"`
 }
 
 type EbsInstanceBlockDevice struct {
-	AttachTime          *time.Time `ec2:"AttachTime,attachTime"`
-	DeleteOnTermination *bool      `ec2:"DeleteOnTermination,deleteOnTermination"`
-	Status              *string    `ec2:"Status,status"`
-	VolumeId            *string    `ec2:"VolumeId,volumeId"`
+	AssociatedResource  *string           `ec2:"AssociatedResource,associatedResource"`
+	AttachTime          *time.Time        `ec2:"AttachTime,attachTime"`
+	DeleteOnTermination *bool             `ec2:"DeleteOnTermination,deleteOnTermination"`
+	EbsCardIndex        *int              `ec2:"EbsCardIndex,ebsCardIndex"`
+	Operator            *OperatorResponse `ec2:"Operator,operator"`
+	Status              *string           `ec2:"Status,status"`
+	VolumeId            *string           `ec2:"VolumeId,volumeId"`
+	VolumeOwnerId       *string           `ec2:"VolumeOwnerId,volumeOwnerId"`
 }
 
 type EbsInstanceBlockDeviceSpecification struct {
@@ -674,6 +775,17 @@ type EbsOptimizedInfo struct {
 	MaximumBandwidthInMbps   *int     `ec2:"MaximumBandwidthInMbps,maximumBandwidthInMbps"`
 	MaximumIops              *int     `ec2:"MaximumIops,maximumIops"`
 	MaximumThroughputInMBps  *float64 `ec2:"MaximumThroughputInMBps,maximumThroughputInMBps"`
+}
+
+type EbsStatusDetails struct {
+	ImpairedSince *time.Time `ec2:"ImpairedSince,impairedSince"`
+	Name          *string    `ec2:"Name,name"`
+	Status        *string    `ec2:"Status,status"`
+}
+
+type EbsStatusSummary struct {
+	Details []EbsStatusDetails `ec2:"Details,details,item"`
+	Status  *string            `ec2:"Status,status"`
 }
 
 type EfaInfo struct {
@@ -701,6 +813,15 @@ type ElasticInferenceAcceleratorAssociation struct {
 	ElasticInferenceAcceleratorAssociationId    *string    `ec2:"ElasticInferenceAcceleratorAssociationId,elasticInferenceAcceleratorAssociationId"`
 	ElasticInferenceAcceleratorAssociationState *string    `ec2:"ElasticInferenceAcceleratorAssociationState,elasticInferenceAcceleratorAssociationState"`
 	ElasticInferenceAcceleratorAssociationTime  *time.Time `ec2:"ElasticInferenceAcceleratorAssociationTime,elasticInferenceAcceleratorAssociationTime"`
+}
+
+type EnaSrdSpecificationRequest struct {
+	EnaSrdEnabled          *bool                          `ec2:"EnaSrdEnabled,EnaSrdEnabled"`
+	EnaSrdUdpSpecification *EnaSrdUdpSpecificationRequest `ec2:"EnaSrdUdpSpecification,EnaSrdUdpSpecification"`
+}
+
+type EnaSrdUdpSpecificationRequest struct {
+	EnaSrdUdpEnabled *bool `ec2:"EnaSrdUdpEnabled,EnaSrdUdpEnabled"`
 }
 
 type EnclaveOptions struct {
@@ -745,10 +866,13 @@ type GetConsoleOutputResult struct {
 }
 
 type GpuDeviceInfo struct {
-	Count        *int                 `ec2:"Count,count"`
-	Manufacturer *string              `ec2:"Manufacturer,manufacturer"`
-	MemoryInfo   *GpuDeviceMemoryInfo `ec2:"MemoryInfo,memoryInfo"`
-	Name         *string              `ec2:"Name,name"`
+	Count            *int                 `ec2:"Count,count"`
+	GpuPartitionSize *float64             `ec2:"GpuPartitionSize,gpuPartitionSize"`
+	LogicalGpuCount  *int                 `ec2:"LogicalGpuCount,logicalGpuCount"`
+	Manufacturer     *string              `ec2:"Manufacturer,manufacturer"`
+	MemoryInfo       *GpuDeviceMemoryInfo `ec2:"MemoryInfo,memoryInfo"`
+	Name             *string              `ec2:"Name,name"`
+	Workloads        []string             `ec2:"WorkloadSet,workloadSet,item"`
 }
 
 type GpuDeviceMemoryInfo struct {
@@ -784,36 +908,43 @@ type IamInstanceProfileSpecification struct {
 }
 
 type Image struct {
-	Architecture        *string              `ec2:"Architecture,architecture"`
-	BlockDeviceMappings []BlockDeviceMapping `ec2:"BlockDeviceMapping,blockDeviceMapping,item"`
-	BootMode            *string              `ec2:"BootMode,bootMode"`
-	CreationDate        *string              `ec2:"CreationDate,creationDate"`
-	DeprecationTime     *string              `ec2:"DeprecationTime,deprecationTime"`
-	Description         *string              `ec2:"Description,description"`
-	EnaSupport          *bool                `ec2:"EnaSupport,enaSupport"`
-	Hypervisor          *string              `ec2:"Hypervisor,hypervisor"`
-	ImageId             *string              `ec2:"ImageId,imageId"`
-	ImageLocation       *string              `ec2:"ImageLocation,imageLocation"`
-	ImageOwnerAlias     *string              `ec2:"ImageOwnerAlias,imageOwnerAlias"`
-	ImageType           *string              `ec2:"ImageType,imageType"`
-	ImdsSupport         *string              `ec2:"ImdsSupport,imdsSupport"`
-	KernelId            *string              `ec2:"KernelId,kernelId"`
-	Name                *string              `ec2:"Name,name"`
-	OwnerId             *string              `ec2:"ImageOwnerId,imageOwnerId"`
-	Platform            *string              `ec2:"Platform,platform"`
-	PlatformDetails     *string              `ec2:"PlatformDetails,platformDetails"`
-	ProductCodes        []ProductCode        `ec2:"ProductCodes,productCodes,item"`
-	Public              *bool                `ec2:"IsPublic,isPublic"`
-	RamdiskId           *string              `ec2:"RamdiskId,ramdiskId"`
-	RootDeviceName      *string              `ec2:"RootDeviceName,rootDeviceName"`
-	RootDeviceType      *string              `ec2:"RootDeviceType,rootDeviceType"`
-	SriovNetSupport     *string              `ec2:"SriovNetSupport,sriovNetSupport"`
-	State               *string              `ec2:"ImageState,imageState"`
-	StateReason         *StateReason         `ec2:"StateReason,stateReason"`
-	Tags                []Tag                `ec2:"TagSet,tagSet,item"`
-	TpmSupport          *string              `ec2:"TpmSupport,tpmSupport"`
-	UsageOperation      *string              `ec2:"UsageOperation,usageOperation"`
-	VirtualizationType  *string              `ec2:"VirtualizationType,virtualizationType"`
+	Architecture             *string              `ec2:"Architecture,architecture"`
+	BlockDeviceMappings      []BlockDeviceMapping `ec2:"BlockDeviceMapping,blockDeviceMapping,item"`
+	BootMode                 *string              `ec2:"BootMode,bootMode"`
+	CreationDate             *string              `ec2:"CreationDate,creationDate"`
+	DeprecationTime          *string              `ec2:"DeprecationTime,deprecationTime"`
+	DeregistrationProtection *string              `ec2:"DeregistrationProtection,deregistrationProtection"`
+	Description              *string              `ec2:"Description,description"`
+	EnaSupport               *bool                `ec2:"EnaSupport,enaSupport"`
+	FreeTierEligible         *bool                `ec2:"FreeTierEligible,freeTierEligible"`
+	Hypervisor               *string              `ec2:"Hypervisor,hypervisor"`
+	ImageAllowed             *bool                `ec2:"ImageAllowed,imageAllowed"`
+	ImageId                  *string              `ec2:"ImageId,imageId"`
+	ImageLocation            *string              `ec2:"ImageLocation,imageLocation"`
+	ImageOwnerAlias          *string              `ec2:"ImageOwnerAlias,imageOwnerAlias"`
+	ImageType                *string              `ec2:"ImageType,imageType"`
+	ImdsSupport              *string              `ec2:"ImdsSupport,imdsSupport"`
+	KernelId                 *string              `ec2:"KernelId,kernelId"`
+	LastLaunchedTime         *string              `ec2:"LastLaunchedTime,lastLaunchedTime"`
+	Name                     *string              `ec2:"Name,name"`
+	OwnerId                  *string              `ec2:"ImageOwnerId,imageOwnerId"`
+	Platform                 *string              `ec2:"Platform,platform"`
+	PlatformDetails          *string              `ec2:"PlatformDetails,platformDetails"`
+	ProductCodes             []ProductCode        `ec2:"ProductCodes,productCodes,item"`
+	Public                   *bool                `ec2:"IsPublic,isPublic"`
+	RamdiskId                *string              `ec2:"RamdiskId,ramdiskId"`
+	RootDeviceName           *string              `ec2:"RootDeviceName,rootDeviceName"`
+	RootDeviceType           *string              `ec2:"RootDeviceType,rootDeviceType"`
+	SourceImageId            *string              `ec2:"SourceImageId,sourceImageId"`
+	SourceImageRegion        *string              `ec2:"SourceImageRegion,sourceImageRegion"`
+	SourceInstanceId         *string              `ec2:"SourceInstanceId,sourceInstanceId"`
+	SriovNetSupport          *string              `ec2:"SriovNetSupport,sriovNetSupport"`
+	State                    *string              `ec2:"ImageState,imageState"`
+	StateReason              *StateReason         `ec2:"StateReason,stateReason"`
+	Tags                     []Tag                `ec2:"TagSet,tagSet,item"`
+	TpmSupport               *string              `ec2:"TpmSupport,tpmSupport"`
+	UsageOperation           *string              `ec2:"UsageOperation,usageOperation"`
+	VirtualizationType       *string              `ec2:"VirtualizationType,virtualizationType"`
 }
 
 type ImportKeyPairRequest struct {
@@ -831,13 +962,19 @@ type ImportKeyPairResult struct {
 }
 
 type InferenceAcceleratorInfo struct {
-	Accelerators []InferenceDeviceInfo `ec2:"Accelerators,accelerators,item"`
+	Accelerators              []InferenceDeviceInfo `ec2:"Accelerators,accelerators,item"`
+	TotalInferenceMemoryInMiB *int                  `ec2:"TotalInferenceMemoryInMiB,totalInferenceMemoryInMiB"`
 }
 
 type InferenceDeviceInfo struct {
-	Count        *int    `ec2:"Count,count"`
-	Manufacturer *string `ec2:"Manufacturer,manufacturer"`
-	Name         *string `ec2:"Name,name"`
+	Count        *int                       `ec2:"Count,count"`
+	Manufacturer *string                    `ec2:"Manufacturer,manufacturer"`
+	MemoryInfo   *InferenceDeviceMemoryInfo `ec2:"MemoryInfo,memoryInfo"`
+	Name         *string                    `ec2:"Name,name"`
+}
+
+type InferenceDeviceMemoryInfo struct {
+	SizeInMiB *int `ec2:"SizeInMiB,sizeInMiB"`
 }
 
 type Instance struct {
@@ -845,10 +982,12 @@ type Instance struct {
 	Architecture                            *string                                   `ec2:"Architecture,architecture"`
 	BlockDeviceMappings                     []InstanceBlockDeviceMapping              `ec2:"BlockDeviceMapping,blockDeviceMapping,item"`
 	BootMode                                *string                                   `ec2:"BootMode,bootMode"`
+	CapacityBlockId                         *string                                   `ec2:"CapacityBlockId,capacityBlockId"`
 	CapacityReservationId                   *string                                   `ec2:"CapacityReservationId,capacityReservationId"`
 	CapacityReservationSpecification        *CapacityReservationSpecificationResponse `ec2:"CapacityReservationSpecification,capacityReservationSpecification"`
 	ClientToken                             *string                                   `ec2:"ClientToken,clientToken"`
 	CpuOptions                              *CpuOptions                               `ec2:"CpuOptions,cpuOptions"`
+	CurrentInstanceBootMode                 *string                                   `ec2:"CurrentInstanceBootMode,currentInstanceBootMode"`
 	EbsOptimized                            *bool                                     `ec2:"EbsOptimized,ebsOptimized"`
 	ElasticGpuAssociations                  []ElasticGpuAssociation                   `ec2:"ElasticGpuAssociationSet,elasticGpuAssociationSet,item"`
 	ElasticInferenceAcceleratorAssociations []ElasticInferenceAcceleratorAssociation  `ec2:"ElasticInferenceAcceleratorAssociationSet,elasticInferenceAcceleratorAssociationSet,item"`
@@ -870,6 +1009,8 @@ type Instance struct {
 	MetadataOptions                         *InstanceMetadataOptionsResponse          `ec2:"MetadataOptions,metadataOptions"`
 	Monitoring                              *Monitoring                               `ec2:"Monitoring,monitoring"`
 	NetworkInterfaces                       []InstanceNetworkInterface                `ec2:"NetworkInterfaceSet,networkInterfaceSet,item"`
+	NetworkPerformanceOptions               *InstanceNetworkPerformanceOptions        `ec2:"NetworkPerformanceOptions,networkPerformanceOptions"`
+	Operator                                *OperatorResponse                         `ec2:"Operator,operator"`
 	OutpostArn                              *string                                   `ec2:"OutpostArn,outpostArn"`
 	Placement                               *Placement                                `ec2:"Placement,placement"`
 	Platform                                *string                                   `ec2:"Platform,platform"`
@@ -883,6 +1024,7 @@ type Instance struct {
 	RamdiskId                               *string                                   `ec2:"RamdiskId,ramdiskId"`
 	RootDeviceName                          *string                                   `ec2:"RootDeviceName,rootDeviceName"`
 	RootDeviceType                          *string                                   `ec2:"RootDeviceType,rootDeviceType"`
+	SecondaryInterfaces                     []InstanceSecondaryInterface              `ec2:"SecondaryInterfaceSet,secondaryInterfaceSet,item"`
 	SecurityGroups                          []GroupIdentifier                         `ec2:"GroupSet,groupSet,item"`
 	SourceDestCheck                         *bool                                     `ec2:"SourceDestCheck,sourceDestCheck"`
 	SpotInstanceRequestId                   *string                                   `ec2:"SpotInstanceRequestId,spotInstanceRequestId"`
@@ -897,6 +1039,15 @@ type Instance struct {
 	UsageOperationUpdateTime                *time.Time                                `ec2:"UsageOperationUpdateTime,usageOperationUpdateTime"`
 	VirtualizationType                      *string                                   `ec2:"VirtualizationType,virtualizationType"`
 	VpcId                                   *string                                   `ec2:"VpcId,vpcId"`
+}
+
+type InstanceAttachmentEnaSrdSpecification struct {
+	EnaSrdEnabled          *bool                                     `ec2:"EnaSrdEnabled,enaSrdEnabled"`
+	EnaSrdUdpSpecification *InstanceAttachmentEnaSrdUdpSpecification `ec2:"EnaSrdUdpSpecification,enaSrdUdpSpecification"`
+}
+
+type InstanceAttachmentEnaSrdUdpSpecification struct {
+	EnaSrdUdpEnabled *bool `ec2:"EnaSrdUdpEnabled,enaSrdUdpEnabled"`
 }
 
 type InstanceAttribute struct {
@@ -936,7 +1087,8 @@ type InstanceIpv4Prefix struct {
 }
 
 type InstanceIpv6Address struct {
-	Ipv6Address *string `ec2:"Ipv6Address,ipv6Address"`
+	Ipv6Address   *string `ec2:"Ipv6Address,ipv6Address"`
+	IsPrimaryIpv6 *bool   `ec2:"IsPrimaryIpv6,isPrimaryIpv6"`
 }
 
 type InstanceIpv6Prefix struct {
@@ -944,7 +1096,8 @@ type InstanceIpv6Prefix struct {
 }
 
 type InstanceMaintenanceOptions struct {
-	AutoRecovery *string `ec2:"AutoRecovery,autoRecovery"`
+	AutoRecovery    *string `ec2:"AutoRecovery,autoRecovery"`
+	RebootMigration *string `ec2:"RebootMigration,rebootMigration"`
 }
 
 type InstanceMaintenanceOptionsRequest struct {
@@ -974,24 +1127,26 @@ type InstanceMetadataOptionsResponse struct {
 }
 
 type InstanceNetworkInterface struct {
-	Association        *InstanceNetworkInterfaceAssociation `ec2:"Association,association"`
-	Attachment         *InstanceNetworkInterfaceAttachment  `ec2:"Attachment,attachment"`
-	Description        *string                              `ec2:"Description,description"`
-	Groups             []GroupIdentifier                    `ec2:"GroupSet,groupSet,item"`
-	InterfaceType      *string                              `ec2:"InterfaceType,interfaceType"`
-	Ipv4Prefixes       []InstanceIpv4Prefix                 `ec2:"Ipv4PrefixSet,ipv4PrefixSet,item"`
-	Ipv6Addresses      []InstanceIpv6Address                `ec2:"Ipv6AddressesSet,ipv6AddressesSet,item"`
-	Ipv6Prefixes       []InstanceIpv6Prefix                 `ec2:"Ipv6PrefixSet,ipv6PrefixSet,item"`
-	MacAddress         *string                              `ec2:"MacAddress,macAddress"`
-	NetworkInterfaceId *string                              `ec2:"NetworkInterfaceId,networkInterfaceId"`
-	OwnerId            *string                              `ec2:"OwnerId,ownerId"`
-	PrivateDnsName     *string                              `ec2:"PrivateDnsName,privateDnsName"`
-	PrivateIpAddress   *string                              `ec2:"PrivateIpAddress,privateIpAddress"`
-	PrivateIpAddresses []InstancePrivateIpAddress           `ec2:"PrivateIpAddressesSet,privateIpAddressesSet,item"`
-	SourceDestCheck    *bool                                `ec2:"SourceDestCheck,sourceDestCheck"`
-	Status             *string                              `ec2:"Status,status"`
-	SubnetId           *string                              `ec2:"SubnetId,subnetId"`
-	VpcId              *string                              `ec2:"VpcId,vpcId"`
+	Association                     *InstanceNetworkInterfaceAssociation     `ec2:"Association,association"`
+	Attachment                      *InstanceNetworkInterfaceAttachment      `ec2:"Attachment,attachment"`
+	ConnectionTrackingConfiguration *ConnectionTrackingSpecificationResponse `ec2:"ConnectionTrackingConfiguration,connectionTrackingConfiguration"`
+	Description                     *string                                  `ec2:"Description,description"`
+	Groups                          []GroupIdentifier                        `ec2:"GroupSet,groupSet,item"`
+	InterfaceType                   *string                                  `ec2:"InterfaceType,interfaceType"`
+	Ipv4Prefixes                    []InstanceIpv4Prefix                     `ec2:"Ipv4PrefixSet,ipv4PrefixSet,item"`
+	Ipv6Addresses                   []InstanceIpv6Address                    `ec2:"Ipv6AddressesSet,ipv6AddressesSet,item"`
+	Ipv6Prefixes                    []InstanceIpv6Prefix                     `ec2:"Ipv6PrefixSet,ipv6PrefixSet,item"`
+	MacAddress                      *string                                  `ec2:"MacAddress,macAddress"`
+	NetworkInterfaceId              *string                                  `ec2:"NetworkInterfaceId,networkInterfaceId"`
+	Operator                        *OperatorResponse                        `ec2:"Operator,operator"`
+	OwnerId                         *string                                  `ec2:"OwnerId,ownerId"`
+	PrivateDnsName                  *string                                  `ec2:"PrivateDnsName,privateDnsName"`
+	PrivateIpAddress                *string                                  `ec2:"PrivateIpAddress,privateIpAddress"`
+	PrivateIpAddresses              []InstancePrivateIpAddress               `ec2:"PrivateIpAddressesSet,privateIpAddressesSet,item"`
+	SourceDestCheck                 *bool                                    `ec2:"SourceDestCheck,sourceDestCheck"`
+	Status                          *string                                  `ec2:"Status,status"`
+	SubnetId                        *string                                  `ec2:"SubnetId,subnetId"`
+	VpcId                           *string                                  `ec2:"VpcId,vpcId"`
 }
 
 type InstanceNetworkInterfaceAssociation struct {
@@ -1003,6 +1158,71 @@ type InstanceNetworkInterfaceAssociation struct {
 }
 
 type InstanceNetworkInterfaceAttachment struct {
+	AttachTime          *time.Time                             `ec2:"AttachTime,attachTime"`
+	AttachmentId        *string                                `ec2:"AttachmentId,attachmentId"`
+	DeleteOnTermination *bool                                  `ec2:"DeleteOnTermination,deleteOnTermination"`
+	DeviceIndex         *int                                   `ec2:"DeviceIndex,deviceIndex"`
+	EnaQueueCount       *int                                   `ec2:"EnaQueueCount,enaQueueCount"`
+	EnaSrdSpecification *InstanceAttachmentEnaSrdSpecification `ec2:"EnaSrdSpecification,enaSrdSpecification"`
+	NetworkCardIndex    *int                                   `ec2:"NetworkCardIndex,networkCardIndex"`
+	Status              *string                                `ec2:"Status,status"`
+}
+
+type InstanceNetworkInterfaceSpecification struct {
+	AssociateCarrierIpAddress       *bool                                   `ec2:"AssociateCarrierIpAddress,AssociateCarrierIpAddress"`
+	AssociatePublicIpAddress        *bool                                   `ec2:"AssociatePublicIpAddress,associatePublicIpAddress"`
+	ConnectionTrackingSpecification *ConnectionTrackingSpecificationRequest `ec2:"ConnectionTrackingSpecification,ConnectionTrackingSpecification"`
+	DeleteOnTermination             *bool                                   `ec2:"DeleteOnTermination,deleteOnTermination"`
+	Description                     *string                                 `ec2:"Description,description"`
+	DeviceIndex                     *int                                    `ec2:"DeviceIndex,deviceIndex"`
+	EnaQueueCount                   *int                                    `ec2:"EnaQueueCount,EnaQueueCount"`
+	EnaSrdSpecification             *EnaSrdSpecificationRequest             `ec2:"EnaSrdSpecification,EnaSrdSpecification"`
+	Groups                          []string                                `ec2:"SecurityGroupId,SecurityGroupId,SecurityGroupId"`
+	InterfaceType                   *string                                 `ec2:"InterfaceType,InterfaceType"`
+	Ipv4PrefixCount                 *int                                    `ec2:"Ipv4PrefixCount,Ipv4PrefixCount"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest        `ec2:"Ipv4Prefix,Ipv4Prefix,item"`
+	Ipv6AddressCount                *int                                    `ec2:"Ipv6AddressCount,ipv6AddressCount"`
+	Ipv6Addresses                   []InstanceIpv6Address                   `ec2:"Ipv6Addresses,ipv6AddressesSet,item"`
+	Ipv6PrefixCount                 *int                                    `ec2:"Ipv6PrefixCount,Ipv6PrefixCount"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationRequest        `ec2:"Ipv6Prefix,Ipv6Prefix,item"`
+	NetworkCardIndex                *int                                    `ec2:"NetworkCardIndex,NetworkCardIndex"`
+	NetworkInterfaceId              *string                                 `ec2:"NetworkInterfaceId,networkInterfaceId"`
+	PrimaryIpv6                     *bool                                   `ec2:"PrimaryIpv6,PrimaryIpv6"`
+	PrivateIpAddress                *string                                 `ec2:"PrivateIpAddress,privateIpAddress"`
+	PrivateIpAddresses              []PrivateIpAddressSpecification         `ec2:"PrivateIpAddresses,privateIpAddressesSet,item"`
+	SecondaryPrivateIpAddressCount  *int                                    `ec2:"SecondaryPrivateIpAddressCount,secondaryPrivateIpAddressCount"`
+	SubnetId                        *string                                 `ec2:"SubnetId,subnetId"`
+}
+
+type InstanceNetworkPerformanceOptions struct {
+	BandwidthWeighting *string `ec2:"BandwidthWeighting,bandwidthWeighting"`
+}
+
+type InstanceNetworkPerformanceOptionsRequest struct {
+	BandwidthWeighting *string `ec2:"BandwidthWeighting,BandwidthWeighting"`
+}
+
+type InstancePrivateIpAddress struct {
+	Association      *InstanceNetworkInterfaceAssociation `ec2:"Association,association"`
+	Primary          *bool                                `ec2:"Primary,primary"`
+	PrivateDnsName   *string                              `ec2:"PrivateDnsName,privateDnsName"`
+	PrivateIpAddress *string                              `ec2:"PrivateIpAddress,privateIpAddress"`
+}
+
+type InstanceSecondaryInterface struct {
+	Attachment           *InstanceSecondaryInterfaceAttachment        `ec2:"Attachment,attachment"`
+	InterfaceType        *string                                      `ec2:"InterfaceType,interfaceType"`
+	MacAddress           *string                                      `ec2:"MacAddress,macAddress"`
+	OwnerId              *string                                      `ec2:"OwnerId,ownerId"`
+	PrivateIpAddresses   []InstanceSecondaryInterfacePrivateIpAddress `ec2:"PrivateIpAddressSet,privateIpAddressSet,item"`
+	SecondaryInterfaceId *string                                      `ec2:"SecondaryInterfaceId,secondaryInterfaceId"`
+	SecondaryNetworkId   *string                                      `ec2:"SecondaryNetworkId,secondaryNetworkId"`
+	SecondarySubnetId    *string                                      `ec2:"SecondarySubnetId,secondarySubnetId"`
+	SourceDestCheck      *bool                                        `ec2:"SourceDestCheck,sourceDestCheck"`
+	Status               *string                                      `ec2:"Status,status"`
+}
+
+type InstanceSecondaryInterfaceAttachment struct {
 	AttachTime          *time.Time `ec2:"AttachTime,attachTime"`
 	AttachmentId        *string    `ec2:"AttachmentId,attachmentId"`
 	DeleteOnTermination *bool      `ec2:"DeleteOnTermination,deleteOnTermination"`
@@ -1011,33 +1231,22 @@ type InstanceNetworkInterfaceAttachment struct {
 	Status              *string    `ec2:"Status,status"`
 }
 
-type InstanceNetworkInterfaceSpecification struct {
-	AssociateCarrierIpAddress      *bool                            `ec2:"AssociateCarrierIpAddress,AssociateCarrierIpAddress"`
-	AssociatePublicIpAddress       *bool                            `ec2:"AssociatePublicIpAddress,associatePublicIpAddress"`
-	DeleteOnTermination            *bool                            `ec2:"DeleteOnTermination,deleteOnTermination"`
-	Description                    *string                          `ec2:"Description,description"`
-	DeviceIndex                    *int                             `ec2:"DeviceIndex,deviceIndex"`
-	Groups                         []string                         `ec2:"SecurityGroupId,SecurityGroupId,SecurityGroupId"`
-	InterfaceType                  *string                          `ec2:"InterfaceType,InterfaceType"`
-	Ipv4PrefixCount                *int                             `ec2:"Ipv4PrefixCount,Ipv4PrefixCount"`
-	Ipv4Prefixes                   []Ipv4PrefixSpecificationRequest `ec2:"Ipv4Prefix,Ipv4Prefix,item"`
-	Ipv6AddressCount               *int                             `ec2:"Ipv6AddressCount,ipv6AddressCount"`
-	Ipv6Addresses                  []InstanceIpv6Address            `ec2:"Ipv6Addresses,ipv6AddressesSet,item"`
-	Ipv6PrefixCount                *int                             `ec2:"Ipv6PrefixCount,Ipv6PrefixCount"`
-	Ipv6Prefixes                   []Ipv6PrefixSpecificationRequest `ec2:"Ipv6Prefix,Ipv6Prefix,item"`
-	NetworkCardIndex               *int                             `ec2:"NetworkCardIndex,NetworkCardIndex"`
-	NetworkInterfaceId             *string                          `ec2:"NetworkInterfaceId,networkInterfaceId"`
-	PrivateIpAddress               *string                          `ec2:"PrivateIpAddress,privateIpAddress"`
-	PrivateIpAddresses             []PrivateIpAddressSpecification  `ec2:"PrivateIpAddresses,privateIpAddressesSet,item"`
-	SecondaryPrivateIpAddressCount *int                             `ec2:"SecondaryPrivateIpAddressCount,secondaryPrivateIpAddressCount"`
-	SubnetId                       *string                          `ec2:"SubnetId,subnetId"`
+type InstanceSecondaryInterfacePrivateIpAddress struct {
+	PrivateIpAddress *string `ec2:"PrivateIpAddress,privateIpAddress"`
 }
 
-type InstancePrivateIpAddress struct {
-	Association      *InstanceNetworkInterfaceAssociation `ec2:"Association,association"`
-	Primary          *bool                                `ec2:"Primary,primary"`
-	PrivateDnsName   *string                              `ec2:"PrivateDnsName,privateDnsName"`
-	PrivateIpAddress *string                              `ec2:"PrivateIpAddress,privateIpAddress"`
+type InstanceSecondaryInterfacePrivateIpAddressRequest struct {
+	PrivateIpAddress *string `ec2:"PrivateIpAddress,PrivateIpAddress,,required"`
+}
+
+type InstanceSecondaryInterfaceSpecificationRequest struct {
+	DeleteOnTermination   *bool                                               `ec2:"DeleteOnTermination,DeleteOnTermination"`
+	DeviceIndex           *int                                                `ec2:"DeviceIndex,DeviceIndex"`
+	InterfaceType         *string                                             `ec2:"InterfaceType,InterfaceType"`
+	NetworkCardIndex      *int                                                `ec2:"NetworkCardIndex,NetworkCardIndex"`
+	PrivateIpAddressCount *int                                                `ec2:"PrivateIpAddressCount,PrivateIpAddressCount"`
+	PrivateIpAddresses    []InstanceSecondaryInterfacePrivateIpAddressRequest `ec2:"PrivateIpAddress,PrivateIpAddress,item"`
+	SecondarySubnetId     *string                                             `ec2:"SecondarySubnetId,SecondarySubnetId"`
 }
 
 type InstanceState struct {
@@ -1052,13 +1261,16 @@ type InstanceStateChange struct {
 }
 
 type InstanceStatus struct {
-	AvailabilityZone *string                `ec2:"AvailabilityZone,availabilityZone"`
-	Events           []InstanceStatusEvent  `ec2:"EventsSet,eventsSet,item"`
-	InstanceId       *string                `ec2:"InstanceId,instanceId"`
-	InstanceState    *InstanceState         `ec2:"InstanceState,instanceState"`
-	InstanceStatus   *InstanceStatusSummary `ec2:"InstanceStatus,instanceStatus"`
-	OutpostArn       *string                `ec2:"OutpostArn,outpostArn"`
-	SystemStatus     *InstanceStatusSummary `ec2:"SystemStatus,systemStatus"`
+	AttachedEbsStatus  *EbsStatusSummary      `ec2:"AttachedEbsStatus,attachedEbsStatus"`
+	AvailabilityZone   *string                `ec2:"AvailabilityZone,availabilityZone"`
+	AvailabilityZoneId *string                `ec2:"AvailabilityZoneId,availabilityZoneId"`
+	Events             []InstanceStatusEvent  `ec2:"EventsSet,eventsSet,item"`
+	InstanceId         *string                `ec2:"InstanceId,instanceId"`
+	InstanceState      *InstanceState         `ec2:"InstanceState,instanceState"`
+	InstanceStatus     *InstanceStatusSummary `ec2:"InstanceStatus,instanceStatus"`
+	Operator           *OperatorResponse      `ec2:"Operator,operator"`
+	OutpostArn         *string                `ec2:"OutpostArn,outpostArn"`
+	SystemStatus       *InstanceStatusSummary `ec2:"SystemStatus,systemStatus"`
 }
 
 type InstanceStatusDetails struct {
@@ -1104,11 +1316,19 @@ type InstanceTypeInfo struct {
 	InstanceStorageInfo           *InstanceStorageInfo      `ec2:"InstanceStorageInfo,instanceStorageInfo"`
 	InstanceStorageSupported      *bool                     `ec2:"InstanceStorageSupported,instanceStorageSupported"`
 	InstanceType                  *string                   `ec2:"InstanceType,instanceType"`
+	MediaAcceleratorInfo          *MediaAcceleratorInfo     `ec2:"MediaAcceleratorInfo,mediaAcceleratorInfo"`
 	MemoryInfo                    *MemoryInfo               `ec2:"MemoryInfo,memoryInfo"`
 	NetworkInfo                   *NetworkInfo              `ec2:"NetworkInfo,networkInfo"`
+	NeuronInfo                    *NeuronInfo               `ec2:"NeuronInfo,neuronInfo"`
+	NitroEnclavesSupport          *string                   `ec2:"NitroEnclavesSupport,nitroEnclavesSupport"`
+	NitroTpmInfo                  *NitroTpmInfo             `ec2:"NitroTpmInfo,nitroTpmInfo"`
+	NitroTpmSupport               *string                   `ec2:"NitroTpmSupport,nitroTpmSupport"`
+	PhcSupport                    *string                   `ec2:"PhcSupport,phcSupport"`
 	PlacementGroupInfo            *PlacementGroupInfo       `ec2:"PlacementGroupInfo,placementGroupInfo"`
 	ProcessorInfo                 *ProcessorInfo            `ec2:"ProcessorInfo,processorInfo"`
+	RebootMigrationSupport        *string                   `ec2:"RebootMigrationSupport,rebootMigrationSupport"`
 	SupportedBootModes            []string                  `ec2:"SupportedBootModes,supportedBootModes,item"`
+	SupportedInRegion             *bool                     `ec2:"SupportedInRegion,supportedInRegion"`
 	SupportedRootDeviceTypes      []string                  `ec2:"SupportedRootDeviceTypes,supportedRootDeviceTypes,item"`
 	SupportedUsageClasses         []string                  `ec2:"SupportedUsageClasses,supportedUsageClasses,item"`
 	SupportedVirtualizationTypes  []string                  `ec2:"SupportedVirtualizationTypes,supportedVirtualizationTypes,item"`
@@ -1195,6 +1415,22 @@ type LicenseConfigurationRequest struct {
 	LicenseConfigurationArn *string `ec2:"LicenseConfigurationArn,LicenseConfigurationArn"`
 }
 
+type MediaAcceleratorInfo struct {
+	Accelerators          []MediaDeviceInfo `ec2:"Accelerators,accelerators,item"`
+	TotalMediaMemoryInMiB *int              `ec2:"TotalMediaMemoryInMiB,totalMediaMemoryInMiB"`
+}
+
+type MediaDeviceInfo struct {
+	Count        *int                   `ec2:"Count,count"`
+	Manufacturer *string                `ec2:"Manufacturer,manufacturer"`
+	MemoryInfo   *MediaDeviceMemoryInfo `ec2:"MemoryInfo,memoryInfo"`
+	Name         *string                `ec2:"Name,name"`
+}
+
+type MediaDeviceMemoryInfo struct {
+	SizeInMiB *int `ec2:"SizeInMiB,sizeInMiB"`
+}
+
 type MemoryInfo struct {
 	SizeInMiB *int64 `ec2:"SizeInMiB,sizeInMiB"`
 }
@@ -1245,54 +1481,72 @@ type Monitoring struct {
 }
 
 type NetworkCardInfo struct {
-	MaximumNetworkInterfaces *int    `ec2:"MaximumNetworkInterfaces,maximumNetworkInterfaces"`
-	NetworkCardIndex         *int    `ec2:"NetworkCardIndex,networkCardIndex"`
-	NetworkPerformance       *string `ec2:"NetworkPerformance,networkPerformance"`
+	AdditionalFlexibleNetworkInterfaces *int     `ec2:"AdditionalFlexibleNetworkInterfaces,additionalFlexibleNetworkInterfaces"`
+	BaselineBandwidthInGbps             *float64 `ec2:"BaselineBandwidthInGbps,baselineBandwidthInGbps"`
+	DefaultEnaQueueCountPerInterface    *int     `ec2:"DefaultEnaQueueCountPerInterface,defaultEnaQueueCountPerInterface"`
+	MaximumEnaQueueCount                *int     `ec2:"MaximumEnaQueueCount,maximumEnaQueueCount"`
+	MaximumEnaQueueCountPerInterface    *int     `ec2:"MaximumEnaQueueCountPerInterface,maximumEnaQueueCountPerInterface"`
+	MaximumNetworkInterfaces            *int     `ec2:"MaximumNetworkInterfaces,maximumNetworkInterfaces"`
+	NetworkCardIndex                    *int     `ec2:"NetworkCardIndex,networkCardIndex"`
+	NetworkPerformance                  *string  `ec2:"NetworkPerformance,networkPerformance"`
+	PeakBandwidthInGbps                 *float64 `ec2:"PeakBandwidthInGbps,peakBandwidthInGbps"`
 }
 
 type NetworkInfo struct {
-	DefaultNetworkCardIndex      *int              `ec2:"DefaultNetworkCardIndex,defaultNetworkCardIndex"`
-	EfaInfo                      *EfaInfo          `ec2:"EfaInfo,efaInfo"`
-	EfaSupported                 *bool             `ec2:"EfaSupported,efaSupported"`
-	EnaSrdSupported              *bool             `ec2:"EnaSrdSupported,enaSrdSupported"`
-	EnaSupport                   *string           `ec2:"EnaSupport,enaSupport"`
-	EncryptionInTransitSupported *bool             `ec2:"EncryptionInTransitSupported,encryptionInTransitSupported"`
-	Ipv4AddressesPerInterface    *int              `ec2:"Ipv4AddressesPerInterface,ipv4AddressesPerInterface"`
-	Ipv6AddressesPerInterface    *int              `ec2:"Ipv6AddressesPerInterface,ipv6AddressesPerInterface"`
-	Ipv6Supported                *bool             `ec2:"Ipv6Supported,ipv6Supported"`
-	MaximumNetworkCards          *int              `ec2:"MaximumNetworkCards,maximumNetworkCards"`
-	MaximumNetworkInterfaces     *int              `ec2:"MaximumNetworkInterfaces,maximumNetworkInterfaces"`
-	NetworkCards                 []NetworkCardInfo `ec2:"NetworkCards,networkCards,item"`
-	NetworkPerformance           *string           `ec2:"NetworkPerformance,networkPerformance"`
+	BandwidthWeightings                []string                                `ec2:"BandwidthWeightings,bandwidthWeightings,item"`
+	ConnectionTrackingConfiguration    *DefaultConnectionTrackingConfiguration `ec2:"ConnectionTrackingConfiguration,connectionTrackingConfiguration"`
+	DefaultNetworkCardIndex            *int                                    `ec2:"DefaultNetworkCardIndex,defaultNetworkCardIndex"`
+	EfaInfo                            *EfaInfo                                `ec2:"EfaInfo,efaInfo"`
+	EfaSupported                       *bool                                   `ec2:"EfaSupported,efaSupported"`
+	EnaSrdSupported                    *bool                                   `ec2:"EnaSrdSupported,enaSrdSupported"`
+	EnaSupport                         *string                                 `ec2:"EnaSupport,enaSupport"`
+	EncryptionInTransitSupported       *bool                                   `ec2:"EncryptionInTransitSupported,encryptionInTransitSupported"`
+	FlexibleEnaQueuesSupport           *string                                 `ec2:"FlexibleEnaQueuesSupport,flexibleEnaQueuesSupport"`
+	Ipv4AddressesPerInterface          *int                                    `ec2:"Ipv4AddressesPerInterface,ipv4AddressesPerInterface"`
+	Ipv4AddressesPerSecondaryInterface *int                                    `ec2:"Ipv4AddressesPerSecondaryInterface,ipv4AddressesPerSecondaryInterface"`
+	Ipv6AddressesPerInterface          *int                                    `ec2:"Ipv6AddressesPerInterface,ipv6AddressesPerInterface"`
+	Ipv6Supported                      *bool                                   `ec2:"Ipv6Supported,ipv6Supported"`
+	MaximumNetworkCards                *int                                    `ec2:"MaximumNetworkCards,maximumNetworkCards"`
+	MaximumNetworkInterfaces           *int                                    `ec2:"MaximumNetworkInterfaces,maximumNetworkInterfaces"`
+	MaximumSecondaryNetworkInterfaces  *int                                    `ec2:"MaximumSecondaryNetworkInterfaces,maximumSecondaryNetworkInterfaces"`
+	NetworkCards                       []NetworkCardInfo                       `ec2:"NetworkCards,networkCards,item"`
+	NetworkPerformance                 *string                                 `ec2:"NetworkPerformance,networkPerformance"`
+	SecondaryNetworkSupported          *bool                                   `ec2:"SecondaryNetworkSupported,secondaryNetworkSupported"`
 }
 
 type NetworkInterface struct {
-	Association        *NetworkInterfaceAssociation       `ec2:"Association,association"`
-	Attachment         *NetworkInterfaceAttachment        `ec2:"Attachment,attachment"`
-	AvailabilityZone   *string                            `ec2:"AvailabilityZone,availabilityZone"`
-	DenyAllIgwTraffic  *bool                              `ec2:"DenyAllIgwTraffic,denyAllIgwTraffic"`
-	Description        *string                            `ec2:"Description,description"`
-	Groups             []GroupIdentifier                  `ec2:"GroupSet,groupSet,item"`
-	InterfaceType      *string                            `ec2:"InterfaceType,interfaceType"`
-	Ipv4Prefixes       []Ipv4PrefixSpecification          `ec2:"Ipv4PrefixSet,ipv4PrefixSet,item"`
-	Ipv6Address        *string                            `ec2:"Ipv6Address,ipv6Address"`
-	Ipv6Addresses      []NetworkInterfaceIpv6Address      `ec2:"Ipv6AddressesSet,ipv6AddressesSet,item"`
-	Ipv6Native         *bool                              `ec2:"Ipv6Native,ipv6Native"`
-	Ipv6Prefixes       []Ipv6PrefixSpecification          `ec2:"Ipv6PrefixSet,ipv6PrefixSet,item"`
-	MacAddress         *string                            `ec2:"MacAddress,macAddress"`
-	NetworkInterfaceId *string                            `ec2:"NetworkInterfaceId,networkInterfaceId"`
-	OutpostArn         *string                            `ec2:"OutpostArn,outpostArn"`
-	OwnerId            *string                            `ec2:"OwnerId,ownerId"`
-	PrivateDnsName     *string                            `ec2:"PrivateDnsName,privateDnsName"`
-	PrivateIpAddress   *string                            `ec2:"PrivateIpAddress,privateIpAddress"`
-	PrivateIpAddresses []NetworkInterfacePrivateIpAddress `ec2:"PrivateIpAddressesSet,privateIpAddressesSet,item"`
-	RequesterId        *string                            `ec2:"RequesterId,requesterId"`
-	RequesterManaged   *bool                              `ec2:"RequesterManaged,requesterManaged"`
-	SourceDestCheck    *bool                              `ec2:"SourceDestCheck,sourceDestCheck"`
-	Status             *string                            `ec2:"Status,status"`
-	SubnetId           *string                            `ec2:"SubnetId,subnetId"`
-	TagSet             []Tag                              `ec2:"TagSet,tagSet,item"`
-	VpcId              *string                            `ec2:"VpcId,vpcId"`
+	AssociatedSubnets               []string                           `ec2:"AssociatedSubnetSet,associatedSubnetSet,item"`
+	Association                     *NetworkInterfaceAssociation       `ec2:"Association,association"`
+	Attachment                      *NetworkInterfaceAttachment        `ec2:"Attachment,attachment"`
+	AvailabilityZone                *string                            `ec2:"AvailabilityZone,availabilityZone"`
+	AvailabilityZoneId              *string                            `ec2:"AvailabilityZoneId,availabilityZoneId"`
+	ConnectionTrackingConfiguration *ConnectionTrackingConfiguration   `ec2:"ConnectionTrackingConfiguration,connectionTrackingConfiguration"`
+	DenyAllIgwTraffic               *bool                              `ec2:"DenyAllIgwTraffic,denyAllIgwTraffic"`
+	Description                     *string                            `ec2:"Description,description"`
+	Groups                          []GroupIdentifier                  `ec2:"GroupSet,groupSet,item"`
+	InterfaceType                   *string                            `ec2:"InterfaceType,interfaceType"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecification          `ec2:"Ipv4PrefixSet,ipv4PrefixSet,item"`
+	Ipv6Address                     *string                            `ec2:"Ipv6Address,ipv6Address"`
+	Ipv6Addresses                   []NetworkInterfaceIpv6Address      `ec2:"Ipv6AddressesSet,ipv6AddressesSet,item"`
+	Ipv6Native                      *bool                              `ec2:"Ipv6Native,ipv6Native"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecification          `ec2:"Ipv6PrefixSet,ipv6PrefixSet,item"`
+	MacAddress                      *string                            `ec2:"MacAddress,macAddress"`
+	NetworkInterfaceId              *string                            `ec2:"NetworkInterfaceId,networkInterfaceId"`
+	Operator                        *OperatorResponse                  `ec2:"Operator,operator"`
+	OutpostArn                      *string                            `ec2:"OutpostArn,outpostArn"`
+	OwnerId                         *string                            `ec2:"OwnerId,ownerId"`
+	PrivateDnsName                  *string                            `ec2:"PrivateDnsName,privateDnsName"`
+	PrivateIpAddress                *string                            `ec2:"PrivateIpAddress,privateIpAddress"`
+	PrivateIpAddresses              []NetworkInterfacePrivateIpAddress `ec2:"PrivateIpAddressesSet,privateIpAddressesSet,item"`
+	PublicDnsName                   *string                            `ec2:"PublicDnsName,publicDnsName"`
+	PublicIpDnsNameOptions          *PublicIpDnsNameOptions            `ec2:"PublicIpDnsNameOptions,publicIpDnsNameOptions"`
+	RequesterId                     *string                            `ec2:"RequesterId,requesterId"`
+	RequesterManaged                *bool                              `ec2:"RequesterManaged,requesterManaged"`
+	SourceDestCheck                 *bool                              `ec2:"SourceDestCheck,sourceDestCheck"`
+	Status                          *string                            `ec2:"Status,status"`
+	SubnetId                        *string                            `ec2:"SubnetId,subnetId"`
+	TagSet                          []Tag                              `ec2:"TagSet,tagSet,item"`
+	VpcId                           *string                            `ec2:"VpcId,vpcId"`
 }
 
 type NetworkInterfaceAssociation struct {
@@ -1310,6 +1564,7 @@ type NetworkInterfaceAttachment struct {
 	AttachmentId        *string                        `ec2:"AttachmentId,attachmentId"`
 	DeleteOnTermination *bool                          `ec2:"DeleteOnTermination,deleteOnTermination"`
 	DeviceIndex         *int                           `ec2:"DeviceIndex,deviceIndex"`
+	EnaQueueCount       *int                           `ec2:"EnaQueueCount,enaQueueCount"`
 	EnaSrdSpecification *AttachmentEnaSrdSpecification `ec2:"EnaSrdSpecification,enaSrdSpecification"`
 	InstanceId          *string                        `ec2:"InstanceId,instanceId"`
 	InstanceOwnerId     *string                        `ec2:"InstanceOwnerId,instanceOwnerId"`
@@ -1318,7 +1573,9 @@ type NetworkInterfaceAttachment struct {
 }
 
 type NetworkInterfaceIpv6Address struct {
-	Ipv6Address *string `ec2:"Ipv6Address,ipv6Address"`
+	Ipv6Address       *string `ec2:"Ipv6Address,ipv6Address"`
+	IsPrimaryIpv6     *bool   `ec2:"IsPrimaryIpv6,isPrimaryIpv6"`
+	PublicIpv6DnsName *string `ec2:"PublicIpv6DnsName,publicIpv6DnsName"`
 }
 
 type NetworkInterfacePrivateIpAddress struct {
@@ -1328,9 +1585,45 @@ type NetworkInterfacePrivateIpAddress struct {
 	PrivateIpAddress *string                      `ec2:"PrivateIpAddress,privateIpAddress"`
 }
 
+type NeuronDeviceCoreInfo struct {
+	Count   *int `ec2:"Count,count"`
+	Version *int `ec2:"Version,version"`
+}
+
+type NeuronDeviceInfo struct {
+	CoreInfo   *NeuronDeviceCoreInfo   `ec2:"CoreInfo,coreInfo"`
+	Count      *int                    `ec2:"Count,count"`
+	MemoryInfo *NeuronDeviceMemoryInfo `ec2:"MemoryInfo,memoryInfo"`
+	Name       *string                 `ec2:"Name,name"`
+}
+
+type NeuronDeviceMemoryInfo struct {
+	SizeInMiB *int `ec2:"SizeInMiB,sizeInMiB"`
+}
+
+type NeuronInfo struct {
+	NeuronDevices                []NeuronDeviceInfo `ec2:"NeuronDevices,neuronDevices,item"`
+	TotalNeuronDeviceMemoryInMiB *int               `ec2:"TotalNeuronDeviceMemoryInMiB,totalNeuronDeviceMemoryInMiB"`
+}
+
+type NitroTpmInfo struct {
+	SupportedVersions []string `ec2:"SupportedVersions,supportedVersions,item"`
+}
+
+type OperatorRequest struct {
+	Principal *string `ec2:"Principal,Principal"`
+}
+
+type OperatorResponse struct {
+	HiddenByDefault *bool   `ec2:"HiddenByDefault,hiddenByDefault"`
+	Managed         *bool   `ec2:"Managed,managed"`
+	Principal       *string `ec2:"Principal,principal"`
+}
+
 type Placement struct {
 	Affinity             *string `ec2:"Affinity,affinity"`
 	AvailabilityZone     *string `ec2:"AvailabilityZone,availabilityZone"`
+	AvailabilityZoneId   *string `ec2:"AvailabilityZoneId,availabilityZoneId"`
 	GroupId              *string `ec2:"GroupId,groupId"`
 	GroupName            *string `ec2:"GroupName,groupName"`
 	HostId               *string `ec2:"HostId,hostId"`
@@ -1373,7 +1666,9 @@ type PrivateIpAddressSpecification struct {
 }
 
 type ProcessorInfo struct {
+	Manufacturer             *string  `ec2:"Manufacturer,manufacturer"`
 	SupportedArchitectures   []string `ec2:"SupportedArchitectures,supportedArchitectures,item"`
+	SupportedFeatures        []string `ec2:"SupportedFeatures,supportedFeatures,item"`
 	SustainedClockSpeedInGhz *float64 `ec2:"SustainedClockSpeedInGhz,sustainedClockSpeedInGhz"`
 }
 
@@ -1384,6 +1679,13 @@ type ProductCode struct {
 
 type PropagatingVgw struct {
 	GatewayId *string `ec2:"GatewayId,gatewayId"`
+}
+
+type PublicIpDnsNameOptions struct {
+	DnsHostnameType        *string `ec2:"DnsHostnameType,dnsHostnameType"`
+	PublicDualStackDnsName *string `ec2:"PublicDualStackDnsName,publicDualStackDnsName"`
+	PublicIpv4DnsName      *string `ec2:"PublicIpv4DnsName,publicIpv4DnsName"`
+	PublicIpv6DnsName      *string `ec2:"PublicIpv6DnsName,publicIpv6DnsName"`
 }
 
 type RebootInstancesRequest struct {
@@ -1400,9 +1702,14 @@ type ReferencedSecurityGroup struct {
 }
 
 type Region struct {
-	Endpoint    *string `ec2:"RegionEndpoint,regionEndpoint"`
-	OptInStatus *string `ec2:"OptInStatus,optInStatus"`
-	RegionName  *string `ec2:"RegionName,regionName"`
+	Endpoint    *string           `ec2:"RegionEndpoint,regionEndpoint"`
+	Geography   []RegionGeography `ec2:"GeographySet,geographySet,item"`
+	OptInStatus *string           `ec2:"OptInStatus,optInStatus"`
+	RegionName  *string           `ec2:"RegionName,regionName"`
+}
+
+type RegionGeography struct {
+	Name *string `ec2:"Name,name"`
 }
 
 type ReleaseAddressRequest struct {
@@ -1426,6 +1733,7 @@ type ReplaceRouteRequest struct {
 	LocalTarget                 *bool   `ec2:"LocalTarget,LocalTarget"`
 	NatGatewayId                *string `ec2:"NatGatewayId,natGatewayId"`
 	NetworkInterfaceId          *string `ec2:"NetworkInterfaceId,networkInterfaceId"`
+	OdbNetworkArn               *string `ec2:"OdbNetworkArn,OdbNetworkArn"`
 	RouteTableId                *string `ec2:"RouteTableId,routeTableId,,required"`
 	TransitGatewayId            *string `ec2:"TransitGatewayId,TransitGatewayId"`
 	VpcEndpointId               *string `ec2:"VpcEndpointId,VpcEndpointId"`
@@ -1465,8 +1773,9 @@ type RevokeSecurityGroupEgressRequest struct {
 }
 
 type RevokeSecurityGroupEgressResult struct {
-	Return               *bool          `ec2:"Return,return"`
-	UnknownIpPermissions []IpPermission `ec2:"UnknownIpPermissionSet,unknownIpPermissionSet,item"`
+	Return                    *bool                      `ec2:"Return,return"`
+	RevokedSecurityGroupRules []RevokedSecurityGroupRule `ec2:"RevokedSecurityGroupRuleSet,revokedSecurityGroupRuleSet,item"`
+	UnknownIpPermissions      []IpPermission             `ec2:"UnknownIpPermissionSet,unknownIpPermissionSet,item"`
 }
 
 type RevokeSecurityGroupIngressRequest struct {
@@ -1484,8 +1793,23 @@ type RevokeSecurityGroupIngressRequest struct {
 }
 
 type RevokeSecurityGroupIngressResult struct {
-	Return               *bool          `ec2:"Return,return"`
-	UnknownIpPermissions []IpPermission `ec2:"UnknownIpPermissionSet,unknownIpPermissionSet,item"`
+	Return                    *bool                      `ec2:"Return,return"`
+	RevokedSecurityGroupRules []RevokedSecurityGroupRule `ec2:"RevokedSecurityGroupRuleSet,revokedSecurityGroupRuleSet,item"`
+	UnknownIpPermissions      []IpPermission             `ec2:"UnknownIpPermissionSet,unknownIpPermissionSet,item"`
+}
+
+type RevokedSecurityGroupRule struct {
+	CidrIpv4            *string `ec2:"CidrIpv4,cidrIpv4"`
+	CidrIpv6            *string `ec2:"CidrIpv6,cidrIpv6"`
+	Description         *string `ec2:"Description,description"`
+	FromPort            *int    `ec2:"FromPort,fromPort"`
+	GroupId             *string `ec2:"GroupId,groupId"`
+	IpProtocol          *string `ec2:"IpProtocol,ipProtocol"`
+	IsEgress            *bool   `ec2:"IsEgress,isEgress"`
+	PrefixListId        *string `ec2:"PrefixListId,prefixListId"`
+	ReferencedGroupId   *string `ec2:"ReferencedGroupId,referencedGroupId"`
+	SecurityGroupRuleId *string `ec2:"SecurityGroupRuleId,securityGroupRuleId"`
+	ToPort              *int    `ec2:"ToPort,toPort"`
 }
 
 type Route struct {
@@ -1498,9 +1822,11 @@ type Route struct {
 	GatewayId                   *string `ec2:"GatewayId,gatewayId"`
 	InstanceId                  *string `ec2:"InstanceId,instanceId"`
 	InstanceOwnerId             *string `ec2:"InstanceOwnerId,instanceOwnerId"`
+	IpAddress                   *string `ec2:"IpAddress,ipAddress"`
 	LocalGatewayId              *string `ec2:"LocalGatewayId,localGatewayId"`
 	NatGatewayId                *string `ec2:"NatGatewayId,natGatewayId"`
 	NetworkInterfaceId          *string `ec2:"NetworkInterfaceId,networkInterfaceId"`
+	OdbNetworkArn               *string `ec2:"OdbNetworkArn,odbNetworkArn"`
 	Origin                      *string `ec2:"Origin,origin"`
 	State                       *string `ec2:"State,state"`
 	TransitGatewayId            *string `ec2:"TransitGatewayId,transitGatewayId"`
@@ -1521,6 +1847,7 @@ type RouteTableAssociation struct {
 	AssociationState        *RouteTableAssociationState `ec2:"AssociationState,associationState"`
 	GatewayId               *string                     `ec2:"GatewayId,gatewayId"`
 	Main                    *bool                       `ec2:"Main,main"`
+	PublicIpv4Pool          *string                     `ec2:"PublicIpv4Pool,publicIpv4Pool"`
 	RouteTableAssociationId *string                     `ec2:"RouteTableAssociationId,routeTableAssociationId"`
 	RouteTableId            *string                     `ec2:"RouteTableId,routeTableId"`
 	SubnetId                *string                     `ec2:"SubnetId,subnetId"`
@@ -1536,46 +1863,50 @@ type RunInstancesMonitoringEnabled struct {
 }
 
 type RunInstancesRequest struct {
-	AdditionalInfo                    *string                                 `ec2:"AdditionalInfo,additionalInfo"`
-	BlockDeviceMappings               []BlockDeviceMapping                    `ec2:"BlockDeviceMapping,BlockDeviceMapping,BlockDeviceMapping"`
-	CapacityReservationSpecification  *CapacityReservationSpecification       `ec2:"CapacityReservationSpecification,CapacityReservationSpecification"`
-	ClientToken                       *string                                 `ec2:"ClientToken,clientToken"`
-	CpuOptions                        *CpuOptionsRequest                      `ec2:"CpuOptions,CpuOptions"`
-	CreditSpecification               *CreditSpecificationRequest             `ec2:"CreditSpecification,CreditSpecification"`
-	DisableApiStop                    *bool                                   `ec2:"DisableApiStop,DisableApiStop"`
-	DisableApiTermination             *bool                                   `ec2:"DisableApiTermination,disableApiTermination"`
-	DryRun                            *bool                                   `ec2:"DryRun,dryRun"`
-	EbsOptimized                      *bool                                   `ec2:"EbsOptimized,ebsOptimized"`
-	ElasticGpuSpecification           []ElasticGpuSpecification               `ec2:"ElasticGpuSpecification,ElasticGpuSpecification,item"`
-	ElasticInferenceAccelerators      []ElasticInferenceAccelerator           `ec2:"ElasticInferenceAccelerator,ElasticInferenceAccelerator,item"`
-	EnclaveOptions                    *EnclaveOptionsRequest                  `ec2:"EnclaveOptions,EnclaveOptions"`
-	HibernationOptions                *HibernationOptionsRequest              `ec2:"HibernationOptions,HibernationOptions"`
-	IamInstanceProfile                *IamInstanceProfileSpecification        `ec2:"IamInstanceProfile,iamInstanceProfile"`
-	ImageId                           *string                                 `ec2:"ImageId,ImageId"`
-	InstanceInitiatedShutdownBehavior *string                                 `ec2:"InstanceInitiatedShutdownBehavior,instanceInitiatedShutdownBehavior"`
-	InstanceMarketOptions             *InstanceMarketOptionsRequest           `ec2:"InstanceMarketOptions,InstanceMarketOptions"`
-	InstanceType                      *string                                 `ec2:"InstanceType,InstanceType"`
-	Ipv6AddressCount                  *int                                    `ec2:"Ipv6AddressCount,Ipv6AddressCount"`
-	Ipv6Addresses                     []InstanceIpv6Address                   `ec2:"Ipv6Address,Ipv6Address,item"`
-	KernelId                          *string                                 `ec2:"KernelId,KernelId"`
-	KeyName                           *string                                 `ec2:"KeyName,KeyName"`
-	LaunchTemplate                    *LaunchTemplateSpecification            `ec2:"LaunchTemplate,LaunchTemplate"`
-	LicenseSpecifications             []LicenseConfigurationRequest           `ec2:"LicenseSpecification,LicenseSpecification,item"`
-	MaintenanceOptions                *InstanceMaintenanceOptionsRequest      `ec2:"MaintenanceOptions,MaintenanceOptions"`
-	MaxCount                          *int                                    `ec2:"MaxCount,MaxCount,,required"`
-	MetadataOptions                   *InstanceMetadataOptionsRequest         `ec2:"MetadataOptions,MetadataOptions"`
-	MinCount                          *int                                    `ec2:"MinCount,MinCount,,required"`
-	Monitoring                        *RunInstancesMonitoringEnabled          `ec2:"Monitoring,Monitoring"`
-	NetworkInterfaces                 []InstanceNetworkInterfaceSpecification `ec2:"NetworkInterface,networkInterface,item"`
-	Placement                         *Placement                              `ec2:"Placement,Placement"`
-	PrivateDnsNameOptions             *PrivateDnsNameOptionsRequest           `ec2:"PrivateDnsNameOptions,PrivateDnsNameOptions"`
-	PrivateIpAddress                  *string                                 `ec2:"PrivateIpAddress,privateIpAddress"`
-	RamdiskId                         *string                                 `ec2:"RamdiskId,RamdiskId"`
-	SecurityGroupIds                  []string                                `ec2:"SecurityGroupId,SecurityGroupId,SecurityGroupId"`
-	SecurityGroups                    []string                                `ec2:"SecurityGroup,SecurityGroup,SecurityGroup"`
-	SubnetId                          *string                                 `ec2:"SubnetId,SubnetId"`
-	TagSpecifications                 []TagSpecification                      `ec2:"TagSpecification,TagSpecification,item"`
-	UserData                          *string                                 `ec2:"UserData,UserData"`
+	AdditionalInfo                    *string                                          `ec2:"AdditionalInfo,additionalInfo"`
+	BlockDeviceMappings               []BlockDeviceMapping                             `ec2:"BlockDeviceMapping,BlockDeviceMapping,BlockDeviceMapping"`
+	CapacityReservationSpecification  *CapacityReservationSpecification                `ec2:"CapacityReservationSpecification,CapacityReservationSpecification"`
+	ClientToken                       *string                                          `ec2:"ClientToken,clientToken"`
+	CpuOptions                        *CpuOptionsRequest                               `ec2:"CpuOptions,CpuOptions"`
+	CreditSpecification               *CreditSpecificationRequest                      `ec2:"CreditSpecification,CreditSpecification"`
+	DisableApiStop                    *bool                                            `ec2:"DisableApiStop,DisableApiStop"`
+	DisableApiTermination             *bool                                            `ec2:"DisableApiTermination,disableApiTermination"`
+	DryRun                            *bool                                            `ec2:"DryRun,dryRun"`
+	EbsOptimized                      *bool                                            `ec2:"EbsOptimized,ebsOptimized"`
+	ElasticGpuSpecification           []ElasticGpuSpecification                        `ec2:"ElasticGpuSpecification,ElasticGpuSpecification,item"`
+	ElasticInferenceAccelerators      []ElasticInferenceAccelerator                    `ec2:"ElasticInferenceAccelerator,ElasticInferenceAccelerator,item"`
+	EnablePrimaryIpv6                 *bool                                            `ec2:"EnablePrimaryIpv6,EnablePrimaryIpv6"`
+	EnclaveOptions                    *EnclaveOptionsRequest                           `ec2:"EnclaveOptions,EnclaveOptions"`
+	HibernationOptions                *HibernationOptionsRequest                       `ec2:"HibernationOptions,HibernationOptions"`
+	IamInstanceProfile                *IamInstanceProfileSpecification                 `ec2:"IamInstanceProfile,iamInstanceProfile"`
+	ImageId                           *string                                          `ec2:"ImageId,ImageId"`
+	InstanceInitiatedShutdownBehavior *string                                          `ec2:"InstanceInitiatedShutdownBehavior,instanceInitiatedShutdownBehavior"`
+	InstanceMarketOptions             *InstanceMarketOptionsRequest                    `ec2:"InstanceMarketOptions,InstanceMarketOptions"`
+	InstanceType                      *string                                          `ec2:"InstanceType,InstanceType"`
+	Ipv6AddressCount                  *int                                             `ec2:"Ipv6AddressCount,Ipv6AddressCount"`
+	Ipv6Addresses                     []InstanceIpv6Address                            `ec2:"Ipv6Address,Ipv6Address,item"`
+	KernelId                          *string                                          `ec2:"KernelId,KernelId"`
+	KeyName                           *string                                          `ec2:"KeyName,KeyName"`
+	LaunchTemplate                    *LaunchTemplateSpecification                     `ec2:"LaunchTemplate,LaunchTemplate"`
+	LicenseSpecifications             []LicenseConfigurationRequest                    `ec2:"LicenseSpecification,LicenseSpecification,item"`
+	MaintenanceOptions                *InstanceMaintenanceOptionsRequest               `ec2:"MaintenanceOptions,MaintenanceOptions"`
+	MaxCount                          *int                                             `ec2:"MaxCount,MaxCount,,required"`
+	MetadataOptions                   *InstanceMetadataOptionsRequest                  `ec2:"MetadataOptions,MetadataOptions"`
+	MinCount                          *int                                             `ec2:"MinCount,MinCount,,required"`
+	Monitoring                        *RunInstancesMonitoringEnabled                   `ec2:"Monitoring,Monitoring"`
+	NetworkInterfaces                 []InstanceNetworkInterfaceSpecification          `ec2:"NetworkInterface,networkInterface,item"`
+	NetworkPerformanceOptions         *InstanceNetworkPerformanceOptionsRequest        `ec2:"NetworkPerformanceOptions,NetworkPerformanceOptions"`
+	Operator                          *OperatorRequest                                 `ec2:"Operator,Operator"`
+	Placement                         *Placement                                       `ec2:"Placement,Placement"`
+	PrivateDnsNameOptions             *PrivateDnsNameOptionsRequest                    `ec2:"PrivateDnsNameOptions,PrivateDnsNameOptions"`
+	PrivateIpAddress                  *string                                          `ec2:"PrivateIpAddress,privateIpAddress"`
+	RamdiskId                         *string                                          `ec2:"RamdiskId,RamdiskId"`
+	SecondaryInterfaces               []InstanceSecondaryInterfaceSpecificationRequest `ec2:"SecondaryInterface,SecondaryInterface,item"`
+	SecurityGroupIds                  []string                                         `ec2:"SecurityGroupId,SecurityGroupId,SecurityGroupId"`
+	SecurityGroups                    []string                                         `ec2:"SecurityGroup,SecurityGroup,SecurityGroup"`
+	SubnetId                          *string                                          `ec2:"SubnetId,SubnetId"`
+	TagSpecifications                 []TagSpecification                               `ec2:"TagSpecification,TagSpecification,item"`
+	UserData                          *string                                          `ec2:"UserData,UserData"`
 }
 
 type SecurityGroup struct {
@@ -1585,24 +1916,26 @@ type SecurityGroup struct {
 	IpPermissions       []IpPermission `ec2:"IpPermissions,ipPermissions,item"`
 	IpPermissionsEgress []IpPermission `ec2:"IpPermissionsEgress,ipPermissionsEgress,item"`
 	OwnerId             *string        `ec2:"OwnerId,ownerId"`
+	SecurityGroupArn    *string        `ec2:"SecurityGroupArn,securityGroupArn"`
 	Tags                []Tag          `ec2:"TagSet,tagSet,item"`
 	VpcId               *string        `ec2:"VpcId,vpcId"`
 }
 
 type SecurityGroupRule struct {
-	CidrIpv4            *string                  `ec2:"CidrIpv4,cidrIpv4"`
-	CidrIpv6            *string                  `ec2:"CidrIpv6,cidrIpv6"`
-	Description         *string                  `ec2:"Description,description"`
-	FromPort            *int                     `ec2:"FromPort,fromPort"`
-	GroupId             *string                  `ec2:"GroupId,groupId"`
-	GroupOwnerId        *string                  `ec2:"GroupOwnerId,groupOwnerId"`
-	IpProtocol          *string                  `ec2:"IpProtocol,ipProtocol"`
-	IsEgress            *bool                    `ec2:"IsEgress,isEgress"`
-	PrefixListId        *string                  `ec2:"PrefixListId,prefixListId"`
-	ReferencedGroupInfo *ReferencedSecurityGroup `ec2:"ReferencedGroupInfo,referencedGroupInfo"`
-	SecurityGroupRuleId *string                  `ec2:"SecurityGroupRuleId,securityGroupRuleId"`
-	Tags                []Tag                    `ec2:"TagSet,tagSet,item"`
-	ToPort              *int                     `ec2:"ToPort,toPort"`
+	CidrIpv4             *string                  `ec2:"CidrIpv4,cidrIpv4"`
+	CidrIpv6             *string                  `ec2:"CidrIpv6,cidrIpv6"`
+	Description          *string                  `ec2:"Description,description"`
+	FromPort             *int                     `ec2:"FromPort,fromPort"`
+	GroupId              *string                  `ec2:"GroupId,groupId"`
+	GroupOwnerId         *string                  `ec2:"GroupOwnerId,groupOwnerId"`
+	IpProtocol           *string                  `ec2:"IpProtocol,ipProtocol"`
+	IsEgress             *bool                    `ec2:"IsEgress,isEgress"`
+	PrefixListId         *string                  `ec2:"PrefixListId,prefixListId"`
+	ReferencedGroupInfo  *ReferencedSecurityGroup `ec2:"ReferencedGroupInfo,referencedGroupInfo"`
+	SecurityGroupRuleArn *string                  `ec2:"SecurityGroupRuleArn,securityGroupRuleArn"`
+	SecurityGroupRuleId  *string                  `ec2:"SecurityGroupRuleId,securityGroupRuleId"`
+	Tags                 []Tag                    `ec2:"TagSet,tagSet,item"`
+	ToPort               *int                     `ec2:"ToPort,toPort"`
 }
 
 type SpotMarketOptions struct {
@@ -1629,10 +1962,11 @@ type StateReason struct {
 }
 
 type StopInstancesRequest struct {
-	DryRun      *bool    `ec2:"DryRun,dryRun"`
-	Force       *bool    `ec2:"Force,force"`
-	Hibernate   *bool    `ec2:"Hibernate,Hibernate"`
-	InstanceIds []string `ec2:"InstanceId,InstanceId,InstanceId,required"`
+	DryRun         *bool    `ec2:"DryRun,dryRun"`
+	Force          *bool    `ec2:"Force,force"`
+	Hibernate      *bool    `ec2:"Hibernate,Hibernate"`
+	InstanceIds    []string `ec2:"InstanceId,InstanceId,InstanceId,required"`
+	SkipOsShutdown *bool    `ec2:"SkipOsShutdown,SkipOsShutdown"`
 }
 
 type StopInstancesResult struct {
@@ -1644,6 +1978,7 @@ type Subnet struct {
 	AvailabilityZone              *string                          `ec2:"AvailabilityZone,availabilityZone"`
 	AvailabilityZoneId            *string                          `ec2:"AvailabilityZoneId,availabilityZoneId"`
 	AvailableIpAddressCount       *int                             `ec2:"AvailableIpAddressCount,availableIpAddressCount"`
+	BlockPublicAccessStates       *BlockPublicAccessStates         `ec2:"BlockPublicAccessStates,blockPublicAccessStates"`
 	CidrBlock                     *string                          `ec2:"CidrBlock,cidrBlock"`
 	CustomerOwnedIpv4Pool         *string                          `ec2:"CustomerOwnedIpv4Pool,customerOwnedIpv4Pool"`
 	DefaultForAz                  *bool                            `ec2:"DefaultForAz,defaultForAz"`
@@ -1660,6 +1995,7 @@ type Subnet struct {
 	SubnetArn                     *string                          `ec2:"SubnetArn,subnetArn"`
 	SubnetId                      *string                          `ec2:"SubnetId,subnetId"`
 	Tags                          []Tag                            `ec2:"TagSet,tagSet,item"`
+	Type                          *string                          `ec2:"Type,type"`
 	VpcId                         *string                          `ec2:"VpcId,vpcId"`
 }
 
@@ -1669,9 +2005,11 @@ type SubnetCidrBlockState struct {
 }
 
 type SubnetIpv6CidrBlockAssociation struct {
-	AssociationId      *string               `ec2:"AssociationId,associationId"`
-	Ipv6CidrBlock      *string               `ec2:"Ipv6CidrBlock,ipv6CidrBlock"`
-	Ipv6CidrBlockState *SubnetCidrBlockState `ec2:"Ipv6CidrBlockState,ipv6CidrBlockState"`
+	AssociationId        *string               `ec2:"AssociationId,associationId"`
+	IpSource             *string               `ec2:"IpSource,ipSource"`
+	Ipv6AddressAttribute *string               `ec2:"Ipv6AddressAttribute,ipv6AddressAttribute"`
+	Ipv6CidrBlock        *string               `ec2:"Ipv6CidrBlock,ipv6CidrBlock"`
+	Ipv6CidrBlockState   *SubnetCidrBlockState `ec2:"Ipv6CidrBlockState,ipv6CidrBlockState"`
 }
 
 type Tag struct {
@@ -1692,8 +2030,10 @@ type TagSpecification struct {
 }
 
 type TerminateInstancesRequest struct {
-	DryRun      *bool    `ec2:"DryRun,dryRun"`
-	InstanceIds []string `ec2:"InstanceId,InstanceId,InstanceId,required"`
+	DryRun         *bool    `ec2:"DryRun,dryRun"`
+	Force          *bool    `ec2:"Force,Force"`
+	InstanceIds    []string `ec2:"InstanceId,InstanceId,InstanceId,required"`
+	SkipOsShutdown *bool    `ec2:"SkipOsShutdown,SkipOsShutdown"`
 }
 
 type TerminateInstancesResult struct {
@@ -1719,37 +2059,47 @@ type VCpuInfo struct {
 }
 
 type Volume struct {
-	Attachments        []VolumeAttachment `ec2:"AttachmentSet,attachmentSet,item"`
-	AvailabilityZone   *string            `ec2:"AvailabilityZone,availabilityZone"`
-	CreateTime         *time.Time         `ec2:"CreateTime,createTime"`
-	Encrypted          *bool              `ec2:"Encrypted,encrypted"`
-	FastRestored       *bool              `ec2:"FastRestored,fastRestored"`
-	Iops               *int               `ec2:"Iops,iops"`
-	KmsKeyId           *string            `ec2:"KmsKeyId,kmsKeyId"`
-	MultiAttachEnabled *bool              `ec2:"MultiAttachEnabled,multiAttachEnabled"`
-	OutpostArn         *string            `ec2:"OutpostArn,outpostArn"`
-	Size               *int               `ec2:"Size,size"`
-	SnapshotId         *string            `ec2:"SnapshotId,snapshotId"`
-	State              *string            `ec2:"Status,status"`
-	Tags               []Tag              `ec2:"TagSet,tagSet,item"`
-	Throughput         *int               `ec2:"Throughput,throughput"`
-	VolumeId           *string            `ec2:"VolumeId,volumeId"`
-	VolumeType         *string            `ec2:"VolumeType,volumeType"`
+	Attachments              []VolumeAttachment `ec2:"AttachmentSet,attachmentSet,item"`
+	AvailabilityZone         *string            `ec2:"AvailabilityZone,availabilityZone"`
+	AvailabilityZoneId       *string            `ec2:"AvailabilityZoneId,availabilityZoneId"`
+	CreateTime               *time.Time         `ec2:"CreateTime,createTime"`
+	Encrypted                *bool              `ec2:"Encrypted,encrypted"`
+	FastRestored             *bool              `ec2:"FastRestored,fastRestored"`
+	Iops                     *int               `ec2:"Iops,iops"`
+	KmsKeyId                 *string            `ec2:"KmsKeyId,kmsKeyId"`
+	MultiAttachEnabled       *bool              `ec2:"MultiAttachEnabled,multiAttachEnabled"`
+	Operator                 *OperatorResponse  `ec2:"Operator,operator"`
+	OutpostArn               *string            `ec2:"OutpostArn,outpostArn"`
+	Size                     *int               `ec2:"Size,size"`
+	SnapshotId               *string            `ec2:"SnapshotId,snapshotId"`
+	SourceVolumeId           *string            `ec2:"SourceVolumeId,sourceVolumeId"`
+	SseType                  *string            `ec2:"SseType,sseType"`
+	State                    *string            `ec2:"Status,status"`
+	Tags                     []Tag              `ec2:"TagSet,tagSet,item"`
+	Throughput               *int               `ec2:"Throughput,throughput"`
+	VolumeId                 *string            `ec2:"VolumeId,volumeId"`
+	VolumeInitializationRate *int               `ec2:"VolumeInitializationRate,volumeInitializationRate"`
+	VolumeType               *string            `ec2:"VolumeType,volumeType"`
 }
 
 type VolumeAttachment struct {
-	AttachTime          *time.Time `ec2:"AttachTime,attachTime"`
-	DeleteOnTermination *bool      `ec2:"DeleteOnTermination,deleteOnTermination"`
-	Device              *string    `ec2:"Device,device"`
-	InstanceId          *string    `ec2:"InstanceId,instanceId"`
-	State               *string    `ec2:"Status,status"`
-	VolumeId            *string    `ec2:"VolumeId,volumeId"`
+	AssociatedResource    *string    `ec2:"AssociatedResource,associatedResource"`
+	AttachTime            *time.Time `ec2:"AttachTime,attachTime"`
+	DeleteOnTermination   *bool      `ec2:"DeleteOnTermination,deleteOnTermination"`
+	Device                *string    `ec2:"Device,device"`
+	EbsCardIndex          *int       `ec2:"EbsCardIndex,ebsCardIndex"`
+	InstanceId            *string    `ec2:"InstanceId,instanceId"`
+	InstanceOwningService *string    `ec2:"InstanceOwningService,instanceOwningService"`
+	State                 *string    `ec2:"Status,status"`
+	VolumeId              *string    `ec2:"VolumeId,volumeId"`
 }
 
 type Vpc struct {
+	BlockPublicAccessStates     *BlockPublicAccessStates      `ec2:"BlockPublicAccessStates,blockPublicAccessStates"`
 	CidrBlock                   *string                       `ec2:"CidrBlock,cidrBlock"`
 	CidrBlockAssociationSet     []VpcCidrBlockAssociation     `ec2:"CidrBlockAssociationSet,cidrBlockAssociationSet,item"`
 	DhcpOptionsId               *string                       `ec2:"DhcpOptionsId,dhcpOptionsId"`
+	EncryptionControl           *VpcEncryptionControl         `ec2:"EncryptionControl,encryptionControl"`
 	InstanceTenancy             *string                       `ec2:"InstanceTenancy,instanceTenancy"`
 	Ipv6CidrBlockAssociationSet []VpcIpv6CidrBlockAssociation `ec2:"Ipv6CidrBlockAssociationSet,ipv6CidrBlockAssociationSet,item"`
 	IsDefault                   *bool                         `ec2:"IsDefault,isDefault"`
@@ -1770,10 +2120,50 @@ type VpcCidrBlockState struct {
 	StatusMessage *string `ec2:"StatusMessage,statusMessage"`
 }
 
+type VpcEncryptionControl struct {
+	Mode                   *string                         `ec2:"Mode,mode"`
+	ResourceExclusions     *VpcEncryptionControlExclusions `ec2:"ResourceExclusions,resourceExclusions"`
+	State                  *string                         `ec2:"State,state"`
+	StateMessage           *string                         `ec2:"StateMessage,stateMessage"`
+	Tags                   []Tag                           `ec2:"TagSet,tagSet,item"`
+	VpcEncryptionControlId *string                         `ec2:"VpcEncryptionControlId,vpcEncryptionControlId"`
+	VpcId                  *string                         `ec2:"VpcId,vpcId"`
+}
+
+type VpcEncryptionControlConfiguration struct {
+	EgressOnlyInternetGatewayExclusion *string `ec2:"EgressOnlyInternetGatewayExclusion,EgressOnlyInternetGatewayExclusion"`
+	ElasticFileSystemExclusion         *string `ec2:"ElasticFileSystemExclusion,ElasticFileSystemExclusion"`
+	InternetGatewayExclusion           *string `ec2:"InternetGatewayExclusion,InternetGatewayExclusion"`
+	LambdaExclusion                    *string `ec2:"LambdaExclusion,LambdaExclusion"`
+	Mode                               *string `ec2:"Mode,Mode,,required"`
+	NatGatewayExclusion                *string `ec2:"NatGatewayExclusion,NatGatewayExclusion"`
+	VirtualPrivateGatewayExclusion     *string `ec2:"VirtualPrivateGatewayExclusion,VirtualPrivateGatewayExclusion"`
+	VpcLatticeExclusion                *string `ec2:"VpcLatticeExclusion,VpcLatticeExclusion"`
+	VpcPeeringExclusion                *string `ec2:"VpcPeeringExclusion,VpcPeeringExclusion"`
+}
+
+type VpcEncryptionControlExclusion struct {
+	State        *string `ec2:"State,state"`
+	StateMessage *string `ec2:"StateMessage,stateMessage"`
+}
+
+type VpcEncryptionControlExclusions struct {
+	EgressOnlyInternetGateway *VpcEncryptionControlExclusion `ec2:"EgressOnlyInternetGateway,egressOnlyInternetGateway"`
+	ElasticFileSystem         *VpcEncryptionControlExclusion `ec2:"ElasticFileSystem,elasticFileSystem"`
+	InternetGateway           *VpcEncryptionControlExclusion `ec2:"InternetGateway,internetGateway"`
+	Lambda                    *VpcEncryptionControlExclusion `ec2:"Lambda,lambda"`
+	NatGateway                *VpcEncryptionControlExclusion `ec2:"NatGateway,natGateway"`
+	VirtualPrivateGateway     *VpcEncryptionControlExclusion `ec2:"VirtualPrivateGateway,virtualPrivateGateway"`
+	VpcLattice                *VpcEncryptionControlExclusion `ec2:"VpcLattice,vpcLattice"`
+	VpcPeering                *VpcEncryptionControlExclusion `ec2:"VpcPeering,vpcPeering"`
+}
+
 type VpcIpv6CidrBlockAssociation struct {
-	AssociationId      *string            `ec2:"AssociationId,associationId"`
-	Ipv6CidrBlock      *string            `ec2:"Ipv6CidrBlock,ipv6CidrBlock"`
-	Ipv6CidrBlockState *VpcCidrBlockState `ec2:"Ipv6CidrBlockState,ipv6CidrBlockState"`
-	Ipv6Pool           *string            `ec2:"Ipv6Pool,ipv6Pool"`
-	NetworkBorderGroup *string            `ec2:"NetworkBorderGroup,networkBorderGroup"`
+	AssociationId        *string            `ec2:"AssociationId,associationId"`
+	IpSource             *string            `ec2:"IpSource,ipSource"`
+	Ipv6AddressAttribute *string            `ec2:"Ipv6AddressAttribute,ipv6AddressAttribute"`
+	Ipv6CidrBlock        *string            `ec2:"Ipv6CidrBlock,ipv6CidrBlock"`
+	Ipv6CidrBlockState   *VpcCidrBlockState `ec2:"Ipv6CidrBlockState,ipv6CidrBlockState"`
+	Ipv6Pool             *string            `ec2:"Ipv6Pool,ipv6Pool"`
+	NetworkBorderGroup   *string            `ec2:"NetworkBorderGroup,networkBorderGroup"`
 }

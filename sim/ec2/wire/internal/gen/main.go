@@ -5,8 +5,8 @@
 //
 // model.json is botocore's data/ec2/2016-11-15/service-2.json (or .json.gz) cut
 // down to the operations of operations.txt, without its documentation.
-// Debian's package python3-botocore has it. It is run in the directory of
-// package wire.
+// Any botocore will do, but the clients of today send what theirs knows (such as
+// a ClientToken), so take a new one. It is run in the directory of package wire.
 package main
 
 import (
