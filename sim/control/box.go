@@ -19,23 +19,25 @@ import (
 
 // Version says who is there.
 type Version struct {
-	Protocol       int
-	Build          string
-	Site           sim.Site
-	Engine         string // docker, none
-	Region         sim.Region
-	Account        sim.AccountID
+	Protocol int
+	Build    string
+	Site     sim.Site
+	Engine   string // docker, none
+	Region   sim.Region
+	Account  sim.AccountID
+	// AgentConnected says that the agent holds the world's config and that the
+	// volumes it has are known.
 	AgentConnected bool
 	AgentBuild     string
 	PublicCIDR     netip.Prefix
 }
 
 func (s *server) serveVersion(w http.ResponseWriter, r *http.Request) {
-	node, _ := s.reconciler.config.now()
+	build, connected := s.reconciler.connected()
 	answer(w, http.StatusOK, Version{
 		Protocol: wire.Protocol, Build: s.opts.Build, Site: s.opts.Site, Engine: s.opts.EngineName,
 		Region: s.opts.Region, Account: ec2.DefaultAccount, PublicCIDR: s.opts.Public,
-		AgentConnected: node.Session != 0, AgentBuild: node.Build,
+		AgentConnected: connected, AgentBuild: build,
 	})
 }
 

@@ -75,8 +75,8 @@ func (k *configurer) want(c *dataplane.Config) {
 	}
 }
 
-// view returns what the plan needs to know of the node.
-func (k *configurer) view() plan.Node {
+// view returns what the plan needs to know of the node, and its session.
+func (k *configurer) view() (plan.Node, uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	n := plan.Node{Report: k.report()}
@@ -84,7 +84,7 @@ func (k *configurer) view() plan.Node {
 		n.Config = k.held.config
 		n.Current = k.held.content == k.wanted.content
 	}
-	return n
+	return n, k.state.Session
 }
 
 // report returns what the node said last. Which of the answer to a hand-over and

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -99,16 +100,18 @@ func (r *reconciler) launch(ctx context.Context, x plan.Step, desire string) {
 // done puts the step away.
 func (r *reconciler) done(e *execution, err error) {
 	object := e.step.Object()
-	if err != nil {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		r.log.Warn("step failed", "step", e.step.Kind, "name", e.step.Name, "resource", e.step.Resource, "error", err)
 		r.noteError(e.step, err)
 	}
 	r.mu.Lock()
 	delete(r.running, object)
 	r.stale = true
-	if err == nil {
+	switch {
+	case err == nil:
 		delete(r.failed, object)
-	} else {
+	case errors.Is(err, context.Canceled): // cut off: its purpose has gone
+	default:
 		f := &failure{step: e.step, desire: e.desire, err: err.Error()}
 		if old := r.failed[object]; old != nil && old.desire == e.desire && old.step.Kind == e.step.Kind {
 			f.wait = old.wait

@@ -33,9 +33,10 @@ type fakeAgent struct {
 	// shutdowns are the actions that guests were asked for.
 	shutdowns []string
 	reports   chan dataplane.Report
+	files     []dataplane.VolumeStatus // that it has whatever the config says
 }
 
-func dialAgent(t *testing.T, dir string, hold chan struct{}) *fakeAgent {
+func dialAgent(t *testing.T, dir string, hold chan struct{}, files ...dataplane.VolumeStatus) *fakeAgent {
 	t.Helper()
 	var conn net.Conn
 	var err error
@@ -47,7 +48,7 @@ func dialAgent(t *testing.T, dir string, hold chan struct{}) *fakeAgent {
 			t.Fatal(err)
 		}
 	}
-	a := &fakeAgent{t: t, hold: hold, reports: make(chan dataplane.Report, 8)}
+	a := &fakeAgent{t: t, hold: hold, files: files, reports: make(chan dataplane.Report, 8)}
 	hello, _ := json.Marshal(wire.Hello{Protocol: wire.Protocol, Build: "b1", Site: "t-control"})
 	if _, err := conn.Write(append(hello, '\n')); err != nil {
 		t.Fatal(err)
@@ -82,7 +83,7 @@ func (a *fakeAgent) serveConfig(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	a.sets = append(a.sets, &c)
 	a.mu.Unlock()
-	json.NewEncoder(w).Encode(dataplane.Report{Version: c.Version})
+	json.NewEncoder(w).Encode(dataplane.Report{Version: c.Version, Volumes: a.files})
 }
 
 func (a *fakeAgent) serveReports(w http.ResponseWriter, r *http.Request) {
@@ -152,16 +153,20 @@ func TestConfigBeforeStart(t *testing.T) {
 	}
 	hold := make(chan struct{})
 	a := dialAgent(t, dir, hold)
-	b.eventually("the agent is known", func() bool {
+	known := func() bool {
 		var v Version
 		b.get("version", &v)
 		return v.AgentConnected && v.AgentBuild == "b1"
-	})
+	}
 	time.Sleep(30 * time.Millisecond)
 	if n := containers(t, o.Engine, engine.KindInstance); n != 0 {
 		t.Fatal("an instance was started before the agent acknowledged its interface")
 	}
+	if known() {
+		t.Error("the agent counts as connected before it has a config")
+	}
 	close(hold)
+	b.eventually("the agent is known", known)
 	b.becomes(id, "running")
 	b.converged()
 	last := a.configs()[len(a.configs())-1]
@@ -297,6 +302,25 @@ func TestForeignHello(t *testing.T) {
 	var v Version
 	if b.get("version", &v); v.AgentConnected {
 		t.Error("a foreign process counts as the agent")
+	}
+}
+
+// A volume whose data outlived its record is in the world as soon as the agent
+// counts as connected.
+func TestAdoption(t *testing.T) {
+	o, dir := withAgent(t)
+	b := start(t, o)
+	dialAgent(t, dir, nil, dataplane.VolumeStatus{ID: "vol-0123456789abcdef0", Account: "000000000000", Region: "us-east-1",
+		SizeGiB: 2, Lab: "custom", Name: "db-data"})
+	b.eventually("the agent is known", func() bool {
+		var v Version
+		b.get("version", &v)
+		return v.AgentConnected
+	})
+	var d shapes.DescribeVolumesResult
+	b.do("DescribeVolumes", &shapes.DescribeVolumesRequest{Filters: []shapes.Filter{{Name: new("tag:labsim:lab"), Values: []string{"custom"}}}}, &d)
+	if len(d.Volumes) != 1 || *d.Volumes[0].VolumeId != "vol-0123456789abcdef0" || *d.Volumes[0].Size != 2 {
+		t.Errorf("volumes: %+v", d.Volumes)
 	}
 }
 

@@ -48,6 +48,7 @@ type reconciler struct {
 	running map[string]*execution
 	failed  map[string]*failure
 	drained bool
+	agreed  uint64        // session of the agent that holds the world's config, and whose report was recorded
 	idle    chan struct{} // not nil: closed once nothing runs
 }
 
@@ -126,7 +127,7 @@ func (r *reconciler) pass(ctx context.Context) (again time.Time) {
 	s, o := r.world.View(), r.observed
 	r.config.want(compile(r, s, o.Observed))
 	r.noticeEnds(s, o)
-	node := r.config.view()
+	node, session := r.config.view()
 	node.Ended = r.ended
 	result := plan.Plan(s, o.Observed, node, plan.Options{
 		Site: r.site, Region: r.region, Public: r.public, Now: time.Now(), Ephemeral: r.ephemeral,
@@ -134,8 +135,27 @@ func (r *reconciler) pass(ctx context.Context) (again time.Time) {
 	r.cancelOutdated(s)
 	again = earliest(result.Again, r.start(ctx, s, result.Steps))
 	r.record(o, result.Facts)
+	if node.Current {
+		r.agree(session)
+	}
 	r.status.set(r.summary(s, result))
 	return again
+}
+
+// agree notes that the agent holds the world's config and that what it reported,
+// above all volumes of a former state, is in the world.
+func (r *reconciler) agree(session uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.agreed = session
+}
+
+// connected reports whether the agent is there and has been heard out.
+func (r *reconciler) connected() (build string, ok bool) {
+	node, _ := r.config.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return node.Build, node.Session != 0 && node.Session == r.agreed
 }
 
 // observe looks at the engine if something may have changed there.

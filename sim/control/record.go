@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"errors"
 
 	"labsim/sim"
@@ -52,12 +51,8 @@ func write(tx *world.Tx, f plan.Fact) error {
 	return errors.New("a fact of no known kind")
 }
 
-// noteError keeps an instance's failure where its owner sees it. A step that was
-// cut off because its purpose had gone is none.
+// noteError keeps an instance's failure where its owner sees it.
 func (r *reconciler) noteError(x plan.Step, err error) {
-	if errors.Is(err, context.Canceled) {
-		return
-	}
 	switch x.Kind {
 	case plan.StartInstance, plan.StopInstance, plan.RebootInstance, plan.RemoveInstance:
 	default:

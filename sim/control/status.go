@@ -74,7 +74,7 @@ func (b *statusBoard) engineError(err error) {
 func (r *reconciler) summary(s *world.State, result plan.Result) Status {
 	out := Status{Version: uint64(s.Version)}
 	node, problem := r.config.now()
-	view := r.config.view()
+	view, _ := r.config.view()
 	switch {
 	case node.Session == 0:
 		out.Problems = append(out.Problems, Problem{Resource: "agent", Message: errNoAgent.Message})
