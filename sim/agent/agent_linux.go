@@ -54,7 +54,6 @@ type Agent struct {
 	version  uint64     // of the config tried last
 	problems []dataplane.Problem
 
-	guestFile  chan struct{} // closed when the guest's binary is in its place
 	guestMount *guestMount
 	guests     *guests
 	services   *services
@@ -78,9 +77,8 @@ func newAgent(o options) (*Agent, error) {
 	a := &Agent{
 		site: o.site, build: o.build, node: o.node, data: o.data, runDir: o.runDir,
 		engine: o.engine, driver: o.driver,
-		applied:   make(chan struct{}),
-		guestFile: make(chan struct{}),
-		changes:   newBroadcast(),
+		applied: make(chan struct{}),
+		changes: newBroadcast(),
 	}
 	a.guestMount = &guestMount{source: a.guestDir(), target: filepath.Join(o.mounts, "guest")}
 	a.guests = newGuests(a)
@@ -241,11 +239,11 @@ func (a *Agent) leave(ctx context.Context, withData bool) error {
 	if withData {
 		errs = append(errs, a.volumes.Purge())
 	}
+	a.current.Store(hold(&dataplane.Config{}))
+	errs = append(errs, a.records.update(func(r *record) { *r = record{}; r.fill() }))
 	for _, path := range []string{a.configFile(), a.records.path, a.guestDir()} {
 		errs = append(errs, os.RemoveAll(path))
 	}
-	errs = append(errs, a.records.update(func(r *record) { *r = record{}; r.fill() }))
-	a.current.Store(hold(&dataplane.Config{}))
 	errs = append(errs, a.engine.emptyDir(a.runDir))
 	return errors.Join(errs...)
 }

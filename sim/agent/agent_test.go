@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"labsim/sim"
@@ -55,7 +56,7 @@ func labConfig(version uint64) *dataplane.Config {
 				{ID: eniDB, Subnet: subB, Instance: iDB, Addr: addr("10.0.2.10"), MAC: "0a:58:0a:00:02:0a", SourceDestCheck: true},
 			},
 			Names:    []dataplane.Name{{Name: "ip-10-0-1-10.ec2.internal", Addr: addr("10.0.1.10")}},
-			Metadata: []dataplane.Metadata{{Addr: addr("10.0.1.10"), Instance: iWeb, HopLimit: 1}, {Addr: addr("127.0.0.1"), Instance: iDB, HopLimit: 3}},
+			Metadata: []dataplane.Metadata{{Addr: addr("10.0.1.10"), Instance: iWeb, HopLimit: 1}, {Addr: addr("169.254.169.254"), Instance: iDB}, {Addr: addr("127.0.0.1"), Instance: iDB, HopLimit: 3}},
 		}},
 		Volumes: []dataplane.Volume{{ID: volA, Account: "000000000000", Region: "us-east-1", SizeGiB: 1, Lab: "lab", Name: "data"}},
 	}
@@ -138,7 +139,7 @@ func (d *fakeDriver) In(v sim.VPCID, f func() error) error {
 			if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
 				return err
 			}
-			if err = loopbackUp(); err != nil {
+			if err = loopbackUp("169.254.169.254", "169.254.169.253", "10.0.0.2"); err != nil {
 				return err
 			}
 			ns, err = os.Open("/proc/thread-self/ns/net")
@@ -154,18 +155,22 @@ func (d *fakeDriver) In(v sim.VPCID, f func() error) error {
 	return inNetNS(ns, f)
 }
 
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+// loopbackUp switches lo of this thread's namespace on, with these addresses.
+func loopbackUp(addrs ...string) error {
+	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	ifr, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
+	for _, a := range addrs {
+		addr, err := netlink.ParseAddr(a + "/32")
+		if err != nil {
+			return err
+		}
+		if err := netlink.AddrReplace(lo, addr); err != nil {
+			return err
+		}
 	}
-	ifr.SetUint16(unix.IFF_UP)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
+	return netlink.LinkSetUp(lo)
 }
 
 // node is an agent in a directory of its own, with Docker's side of its socket.
@@ -176,6 +181,18 @@ type node struct {
 	driver *fakeDriver
 	server *hookServer
 	docker *http.Client
+}
+
+// needRoot skips what only root can do; CI is root.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("CI must run as root")
+	}
+	t.Skip("needs root")
 }
 
 // newNode starts an agent in dir, as the plugin's process does, without control.
@@ -192,6 +209,10 @@ func newNode(t *testing.T, dir string) *node {
 		mounts: filepath.Join(dir, "mnt"), engine: &engine{net: ns}, driver: n.driver,
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	n.agent.guests.executable = filepath.Join(dir, "binary")
+	if err := os.WriteFile(n.agent.guests.executable, []byte("this build"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	n.server = newHookServer()

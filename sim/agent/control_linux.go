@@ -16,8 +16,11 @@ import (
 	"labsim/sim/agent/wire"
 )
 
-// redial is the longest time between two tries to reach control.
-const redial = time.Second
+// The times between two tries to reach control.
+const (
+	redialLeast = 5 * time.Millisecond
+	redialMost  = time.Second
+)
 
 // keepControl holds a connection to control until ctx ends: control may come
 // late, go and come back.
@@ -26,10 +29,10 @@ func (a *Agent) keepControl(ctx context.Context) {
 	events, stop := a.engine.watchDir(a.runDir)
 	defer stop()
 	said := ""
-	for ctx.Err() == nil {
+	for wait := redialLeast; ctx.Err() == nil; wait = min(2*wait, redialMost) {
 		conn, err := a.engine.dialUnix(path)
 		if err == nil {
-			said = ""
+			said, wait = "", redialLeast
 			log.Print("control: connected")
 			err = a.serveControl(ctx, conn)
 		}
@@ -39,8 +42,8 @@ func (a *Agent) keepControl(ctx context.Context) {
 		}
 		select {
 		case <-events:
-			time.Sleep(5 * time.Millisecond) // the socket is made, then listened on
-		case <-time.After(redial):
+			wait = redialLeast // the socket stands a moment before it is listened on
+		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}

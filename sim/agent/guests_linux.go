@@ -32,6 +32,9 @@ const helloLimit = 5 * time.Second
 type guests struct {
 	a        *Agent
 	identify func(*net.UnixConn) (*peer, error)
+	// executable is the path of the guest's binary, this one.
+	executable string
+	opening    sync.Mutex // one open at a time
 
 	mu       sync.Mutex // guards what follows, never held across I/O
 	listener net.Listener
@@ -51,17 +54,30 @@ type guest struct {
 }
 
 func newGuests(a *Agent) *guests {
-	return &guests{a: a, identify: identify, live: map[sim.InstanceID]*guest{}}
+	return &guests{a: a, identify: identify, executable: "/proc/self/exe", live: map[sim.InstanceID]*guest{}}
 }
 
-// listen makes the socket beside the guest's binary. Whoever is in a guest may
-// connect; who it is decides.
-func (g *guests) listen() error {
-	dir := g.a.guestDir()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+// open lays out what a guest finds: its binary, and beside it the agent's socket.
+func (g *guests) open() error {
+	g.opening.Lock()
+	defer g.opening.Unlock()
+	if g.listening() {
+		return nil
 	}
-	path := filepath.Join(dir, "agent.sock")
+	if err := installGuest(g.executable, g.a.guestDir()); err != nil {
+		return fmt.Errorf("lay out the guest's files: %w", err)
+	}
+	return g.listen(filepath.Join(g.a.guestDir(), "agent.sock"))
+}
+
+func (g *guests) listening() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.listener != nil
+}
+
+// listen makes the socket. Whoever is in a guest may connect; who it is decides.
+func (g *guests) listen(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

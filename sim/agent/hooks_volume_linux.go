@@ -64,12 +64,12 @@ func (a *Agent) removeVolume(_ context.Context, in volumeRef) (any, error) {
 	return nil, err
 }
 
-func (a *Agent) mountVolume(ctx context.Context, in volumeRef) (any, error) {
+func (a *Agent) mountVolume(_ context.Context, in volumeRef) (any, error) {
 	v, ok := a.records.volume(in.Name)
 	if !ok {
 		return nil, fmt.Errorf("labsim doesn't know the volume %s", in.Name)
 	}
-	path, err := a.mount(ctx, v)
+	path, err := a.mount(v)
 	if err != nil {
 		return nil, err
 	}
@@ -80,14 +80,12 @@ func (a *Agent) mountVolume(ctx context.Context, in volumeRef) (any, error) {
 	return object{"Mountpoint": path}, err
 }
 
-func (a *Agent) mount(ctx context.Context, v volume) (string, error) {
+func (a *Agent) mount(v volume) (string, error) {
 	if !v.Guest {
 		return a.volumes.Mount(v.ID)
 	}
-	select {
-	case <-a.guestFile:
-	case <-ctx.Done():
-		return "", errors.New("labsim's agent could not yet lay out the guest's files")
+	if err := a.guests.open(); err != nil {
+		return "", err
 	}
 	return a.guestMount.mount()
 }
@@ -149,4 +147,7 @@ func (a *Agent) describeVolume(name string, v volume) object {
 	return object{"Name": name, "Mountpoint": a.pathOf(v), "Status": object{"volume": v.String()}}
 }
 
-func noVolume(name string) error { return fmt.Errorf("no such volume: %s", name) }
+// errNoVolume is what Docker gets to hear before each creation.
+var errNoVolume = errors.New("no such volume")
+
+func noVolume(name string) error { return fmt.Errorf("%w: %s", errNoVolume, name) }

@@ -89,7 +89,9 @@ func (s *hookServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer, err = s.run(r.Context(), name, body)
 	}
 	if err != nil {
-		log.Printf("%s: %v", name, err)
+		if !errors.Is(err, errNoVolume) {
+			log.Printf("%s: %v", name, err)
+		}
 		// Docker's volume client reads the error of a failed request only.
 		if strings.HasPrefix(name, "VolumeDriver.") {
 			w.WriteHeader(http.StatusInternalServerError)

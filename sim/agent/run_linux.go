@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -23,6 +24,7 @@ import (
 // It is meant for the inside of the managed plugin; see plugin.Config.
 func Run(ctx context.Context) error {
 	log.SetFlags(log.Lmicroseconds) // the engine writes dates itself
+	debug.SetGCPercent(50)          // it idles most of the time, on a laptop
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM, unix.SIGINT)
 	defer stop()
 	site := sim.Site(os.Getenv(plugin.EnvSite))
@@ -80,15 +82,10 @@ func open(site sim.Site, eng *engine) (*Agent, error) {
 
 // run does all but Docker's hooks.
 func (a *Agent) run(ctx context.Context) {
-	if err := installGuest("/proc/self/exe", a.guestDir()); err != nil {
-		log.Printf("guest files: %v", err)
-	} else {
-		close(a.guestFile)
+	if err := a.guests.open(); err != nil {
+		log.Printf("guests: %v", err) // tried again when a guest is started
 	}
-	a.resume(ctx)
-	if err := a.guests.listen(); err != nil {
-		log.Printf("guests: %v", err)
-	}
+	go a.resume(ctx) // control is told what hangs, if anything does
 	a.keepControl(ctx)
 }
 
