@@ -14,8 +14,8 @@ import (
 )
 
 // Whatever is asked and seen, in whatever order: the invariants hold, refused
-// calls are refused in EC2's terms, and what was committed gives the same state
-// again.
+// calls are refused in EC2's terms, snapshots stay, and what was committed gives
+// the same state again.
 func TestRandomLives(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rows := map[string]Change{}
@@ -29,7 +29,11 @@ func TestRandomLives(t *testing.T) {
 		for _, name := range slices.Sorted(maps.Keys(steps)) {
 			names = append(names, slices.Repeat([]string{name}, max(1, often[name]))...)
 		}
-		for range rapid.IntRange(30, 250).Draw(rt, "steps") {
+		var snapshots []snapshot
+		for n := range rapid.IntRange(30, 250).Draw(rt, "steps") {
+			if n%20 == 0 {
+				snapshots = append(snapshots, snapshot{r.View(), dump(t, r.View())})
+			}
 			name := rapid.SampledFrom(names).Draw(rt, "step")
 			who := rapid.SampledFrom([]sim.AccountID{alice, alice, alice, bob}).Draw(rt, "account")
 			err := r.UpdateAs(who, func(tx *Tx) error { return steps[name](draw{tx, rt}) })
@@ -39,6 +43,11 @@ func TestRandomLives(t *testing.T) {
 			}
 			if wrong := invariants(r.View()); len(wrong) > 0 {
 				rt.Fatalf("after %s: %s", name, wrong)
+			}
+		}
+		for _, x := range snapshots {
+			if diff := cmp.Diff(x.rows, dump(t, x.state)); diff != "" {
+				rt.Fatal("a snapshot changed after it was taken (-then +now):\n" + diff)
 			}
 		}
 		again, err := New(r.opts, replay(rows))
@@ -52,6 +61,12 @@ func TestRandomLives(t *testing.T) {
 			rt.Fatalf("after the replay: %s", wrong)
 		}
 	})
+}
+
+// snapshot is a state and what it was when it was taken.
+type snapshot struct {
+	state *State
+	rows  map[string]string
 }
 
 // draw picks arguments out of what there is.
