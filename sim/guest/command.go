@@ -13,7 +13,7 @@ import (
 // command is a process to be started in a session of its own.
 type command struct {
 	args  []string
-	argv0 string // instead of args[0]: "-sh" for a login shell
+	argv0 string // instead of args[0]
 	env   []string
 	dir   string
 	user  *account

@@ -111,9 +111,6 @@ func (g *guest) sudo(conn *net.UnixConn, req ask, files *[]*os.File) error {
 	if len(c.args) == 0 {
 		return errors.New("no command")
 	}
-	if c.args[0] == user.shell && len(c.args) == 1 {
-		c.argv0 = "-sh"
-	}
 	var master *os.File
 	switch {
 	case req.TTY:

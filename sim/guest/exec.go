@@ -78,9 +78,9 @@ func (g *guest) execCommand(req wire.Exec) (command, error) {
 	if err != nil {
 		return command{}, err
 	}
-	args, argv0 := req.Args, ""
+	args := req.Args
 	if len(args) == 0 {
-		args, argv0 = []string{user.shell}, "-sh"
+		args = []string{user.shell, "-l"}
 	}
 	env := withEnv(ownEnv(), user.env()...)
 	if req.TTY {
@@ -90,7 +90,7 @@ func (g *guest) execCommand(req wire.Exec) (command, error) {
 	if dir == "" {
 		dir = user.home
 	}
-	return command{args: args, argv0: argv0, env: withEnv(env, req.Env...), dir: dir, user: user}, nil
+	return command{args: args, env: withEnv(env, req.Env...), dir: dir, user: user}, nil
 }
 
 // execInput serves the client's frames until the connection ends.

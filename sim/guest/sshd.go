@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"syscall"
 
 	"github.com/creack/pty"
@@ -72,9 +71,9 @@ func (g *guest) sshSession(s ssh.Session) {
 		return
 	}
 	term, resize, tty := s.Pty()
-	c := command{args: []string{user.shell}, argv0: "-" + user.shell[strings.LastIndexByte(user.shell, '/')+1:], dir: user.home, user: user}
+	c := command{args: []string{user.shell, "-l"}, dir: user.home, user: user}
 	if s.RawCommand() != "" {
-		c.args, c.argv0 = []string{user.shell, "-c", s.RawCommand()}, ""
+		c.args = []string{user.shell, "-c", s.RawCommand()}
 	}
 	c.env = withEnv(withEnv(s.Environ(), user.env()...), connectionEnv(s)...)
 	if tty {

@@ -41,7 +41,9 @@ func sudo(c *applet.Call) int {
 		args = args[1:]
 	}
 	switch {
-	case f.Has('i', 's') && len(args) == 0:
+	case f.Has('i') && len(args) == 0:
+		args = []string{user.shell, "-l"}
+	case f.Has('s') && len(args) == 0:
 		args = []string{user.shell}
 	case f.Has('i', 's'):
 		args = []string{user.shell, "-c", strings.Join(quoteAll(args), " ")}

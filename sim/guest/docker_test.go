@@ -1,0 +1,471 @@
+package guest
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/yamux"
+	"golang.org/x/crypto/ssh"
+
+	"labsim/images"
+	"labsim/sim/agent/wire"
+)
+
+const testImage = "t-guest/linux:test"
+
+// dockerOrSkip skips without Docker; CI has to have it.
+func dockerOrSkip(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command("docker", "version").CombinedOutput(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("no Docker: %v\n%s", err, out)
+		}
+		t.Skip("no Docker")
+	}
+}
+
+// retag passes an archive on under another name, so that the test does not take
+// the tag of a real system image.
+func retag(in io.Reader, out io.Writer, name string) error {
+	r, w := tar.NewReader(in), tar.NewWriter(out)
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return w.Close()
+		}
+		if err != nil {
+			return err
+		}
+		if h.Name != "manifest.json" {
+			if err := w.WriteHeader(h); err != nil {
+				return err
+			}
+			if _, err := io.Copy(w, r); err != nil {
+				return err
+			}
+			continue
+		}
+		var m []map[string]any
+		if err := json.NewDecoder(r).Decode(&m); err != nil {
+			return err
+		}
+		m[0]["RepoTags"] = []string{name}
+		data, _ := json.Marshal(m)
+		h.Size = int64(len(data))
+		if err := w.WriteHeader(h); err != nil {
+			return err
+		}
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+	}
+}
+
+// machine is an instance with a fake agent and a fake metadata service.
+type machine struct {
+	t       *testing.T
+	name    string
+	links   chan *http.Client
+	keyFile string
+	address string
+}
+
+// startMachine runs the test binary as PID 1 in the system image.
+func startMachine(t *testing.T, userData string) *machine {
+	t.Helper()
+	dockerOrSkip(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, _, _, err := images.System(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	load := exec.Command("docker", "load")
+	in, _ := load.StdinPipe()
+	go func() { retag(archive, in, testImage); in.Close() }()
+	if out, err := load.CombinedOutput(); err != nil {
+		t.Fatalf("docker load: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("docker", "rmi", testImage).Run() })
+
+	m := &machine{t: t, name: "t-guest-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), links: make(chan *http.Client, 4)}
+	dir := t.TempDir()
+	copyFile(t, self, filepath.Join(dir, "init"))
+	l, err := net.Listen("unix", filepath.Join(dir, "agent.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go m.agent(l)
+	m.keyFile = filepath.Join(dir, "key")
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", m.keyFile).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	key, err := os.ReadFile(m.keyFile + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := m.metadata(string(key), userData)
+	m.docker("rm", "-f", m.name)
+	m.docker("run", "-d", "--name", m.name, "--cap-drop", "MKNOD", "-v", dir+":/.labsim:ro", "-e", EnvMetadata+"="+url, "-e", EnvInstance+"=i-1",
+		"-e", EnvDNS+"=10.0.0.2", "-e", EnvDomain+"=ec2.internal", "--hostname", "ip-10-0-0-5.ec2.internal", "--entrypoint", "/.labsim/init", testImage)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("console:\n%s", m.docker("logs", m.name))
+		}
+		exec.Command("docker", "rm", "-f", m.name).Run()
+	})
+	m.address = strings.TrimSpace(m.docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", m.name))
+	return m
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *machine) docker(args ...string) string {
+	out, err := exec.Command("docker", args...).CombinedOutput()
+	if err != nil && args[0] != "rm" {
+		m.t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// agent accepts the guest's connections and gives out clients to it.
+func (m *machine) agent(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		r := bufio.NewReader(conn)
+		if _, err := r.ReadBytes('\n'); err != nil {
+			continue
+		}
+		session, err := yamux.Server(buffered{conn, r}, nil)
+		if err != nil {
+			continue
+		}
+		m.links <- &http.Client{Transport: sessionTransport{session}}
+	}
+}
+
+type buffered struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (b buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
+
+// sessionTransport opens a stream per request.
+type sessionTransport struct{ s *yamux.Session }
+
+func (s sessionTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	conn, err := s.s.Open()
+	if err != nil {
+		return nil, err
+	}
+	if err := req.Write(conn); err != nil {
+		return nil, err
+	}
+	r := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(r, req)
+	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body = struct {
+			io.ReadWriter
+			io.Closer
+		}{struct {
+			io.Reader
+			io.Writer
+		}{r, conn}, conn}
+	}
+	return resp, err
+}
+
+func (m *machine) metadata(key, userData string) string {
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT /latest/api/token", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "token") })
+	mux.HandleFunc("GET "+keyItem, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-aws-ec2-metadata-token") != "token" {
+			http.Error(w, "", http.StatusUnauthorized)
+			return
+		}
+		io.WriteString(w, key)
+	})
+	mux.HandleFunc("GET /latest/user-data", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, userData) })
+	l, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	go http.Serve(l, mux)
+	m.t.Cleanup(func() { l.Close() })
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	gateway := strings.TrimSpace(m.docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge"))
+	if gateway == "" {
+		gateway = "172.17.0.1"
+	}
+	return "http://" + net.JoinHostPort(gateway, port)
+}
+
+func (m *machine) link() *http.Client {
+	m.t.Helper()
+	select {
+	case c := <-m.links:
+		m.links <- c
+		return c
+	case <-time.After(20 * time.Second):
+		m.t.Fatal("PID 1 did not dial the agent")
+		return nil
+	}
+}
+
+// until polls f for 20 s.
+func (m *machine) until(what string, f func() bool) {
+	m.t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if f() {
+			return
+		}
+	}
+	m.t.Fatalf("not within 20 s: %s", what)
+}
+
+func (m *machine) state() (s wire.GuestState) {
+	resp, err := m.link().Get("http://guest" + wire.PathState)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+		m.t.Fatal(err)
+	}
+	return s
+}
+
+// exec runs a process over the agent's link.
+func (m *machine) exec(req wire.Exec, stdin string) (stdout, stderr string, code int) {
+	m.t.Helper()
+	hr, _ := http.NewRequest("POST", "http://guest"+wire.PathExec, nil)
+	hr.Header.Set("Connection", "Upgrade")
+	hr.Header.Set("Upgrade", wire.Upgrade)
+	resp, err := m.link().Do(hr)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	conn := resp.Body.(io.ReadWriteCloser)
+	req.Stdin = stdin != ""
+	line, _ := json.Marshal(req)
+	conn.Write(append(line, '\n'))
+	if stdin != "" {
+		wire.WriteFrame(conn, wire.FrameStdin, []byte(stdin))
+		wire.WriteFrame(conn, wire.FrameEOF, nil)
+	}
+	var out, errs bytes.Buffer
+	buf := make([]byte, wire.MaxFrame)
+	for {
+		kind, data, err := wire.ReadFrame(conn, buf)
+		if err != nil {
+			m.t.Fatalf("exec %q: %v, after %q", req.Args, err, out.String())
+		}
+		switch kind {
+		case wire.FrameStdout:
+			out.Write(data)
+		case wire.FrameStderr:
+			errs.Write(data)
+		case wire.FrameError:
+			return out.String(), string(data), 255
+		case wire.FrameExit:
+			return out.String(), errs.String(), int(data[0])
+		}
+	}
+}
+
+// ssh runs the stock client.
+func (m *machine) ssh(user string, args ...string) (string, error) {
+	all := append([]string{"-F", "none", "-i", m.keyFile, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+		"-o", "BatchMode=yes", user + "@" + m.address}, args...)
+	out, err := exec.Command("ssh", all...).CombinedOutput()
+	return string(out), err
+}
+
+func TestInstance(t *testing.T) {
+	m := startMachine(t, "#!/bin/sh\necho user data by $(whoami) in $(pwd)\necho kept > /root/mark\nsleep 300 &\nexit 3\n")
+	m.until("ready", func() bool { return m.state().Ready })
+	s := m.state()
+	if len(s.HostKeys) != 1 || !strings.HasPrefix(s.HostKeys[0], "ssh-ed25519 ") {
+		t.Errorf("host keys %q", s.HostKeys)
+	}
+	t.Run("console", func(t *testing.T) {
+		resp, err := m.link().Get("http://guest" + wire.PathConsole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		for _, want := range []string{"user data by root in /", "FAILED with exit code 3"} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("the console lacks %q:\n%s", want, text)
+			}
+			if logs := m.docker("logs", m.name); !strings.Contains(logs, want) {
+				t.Errorf("docker logs lacks %q:\n%s", want, logs)
+			}
+		}
+	})
+	t.Run("exec", func(t *testing.T) {
+		for _, c := range []struct {
+			name            string
+			req             wire.Exec
+			stdin           string
+			out, errs       string
+			code            int
+			outContainsOnly bool
+		}{
+			{name: "streams", req: wire.Exec{Args: []string{"sh", "-c", "echo out; echo err >&2; exit 7"}}, out: "out\n", errs: "err\n", code: 7},
+			{name: "stdin", req: wire.Exec{Args: []string{"tr", "a-z", "A-Z"}}, stdin: "abc", out: "ABC"},
+			{name: "signal", req: wire.Exec{Args: []string{"sh", "-c", "kill -9 $$"}}, code: 137},
+			{name: "user", req: wire.Exec{Args: []string{"sh", "-c", "id -un; pwd; echo $HOME"}, User: "ec2-user"}, out: "ec2-user\n/home/ec2-user\n/home/ec2-user\n"},
+			{name: "no program", req: wire.Exec{Args: []string{"nosuch"}}, errs: "nosuch: not found", code: 255},
+			{name: "no environment of PID 1", req: wire.Exec{Args: []string{"sh", "-c", "env | grep -c LABSIM_"}}, out: "0\n", code: 1},
+			{name: "user data's job lives", req: wire.Exec{Args: []string{"pgrep", "sleep"}}, outContainsOnly: true},
+			{name: "resolv.conf", req: wire.Exec{Args: []string{"head", "-2", "/etc/resolv.conf"}}, out: "search ec2.internal\nnameserver 10.0.0.2\n"},
+			{name: "terminal", req: wire.Exec{Args: []string{"sh", "-c", "test -t 0 && tty"}, TTY: true}, out: "/dev/pts/0\r\n"},
+			{name: "background stays", req: wire.Exec{Args: []string{"sh", "-c", "sleep 301 & echo started"}}, out: "started\n"},
+			{name: "background did stay", req: wire.Exec{Args: []string{"pgrep", "-f", "sleep 301"}}, outContainsOnly: true},
+			{name: "sudo by uid 1000", req: wire.Exec{Args: []string{"sudo", "sh", "-c", "id -u; cat; exit 4"}, User: "ec2-user"}, stdin: "in", out: "0\nin", code: 4},
+			{name: "no sudo for nobody", req: wire.Exec{Args: []string{"sudo", "id"}, User: "nobody"}, errs: "sudo: uid 65534 is not in the group wheel\n", code: 1},
+			{name: "no poweroff without root", req: wire.Exec{Args: []string{"poweroff"}, User: "ec2-user"}, errs: "poweroff: only root may do this: sudo poweroff\n", code: 1},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				out, errs, code := m.exec(c.req, c.stdin)
+				if !c.outContainsOnly && out != c.out || errs != c.errs || code != c.code {
+					t.Errorf("got %d, %q, %q\nwant %d, %q, %q", code, out, errs, c.code, c.out, c.errs)
+				}
+			})
+		}
+	})
+	t.Run("ssh", m.testSSH)
+	t.Run("reboot", func(t *testing.T) {
+		out, err := m.ssh("ec2-user", "sudo", "reboot")
+		t.Logf("%s %v", out, err)
+		m.until("end", func() bool { return m.docker("inspect", "-f", "{{.State.Running}}", m.name) == "false\n" })
+		if code := strings.TrimSpace(m.docker("inspect", "-f", "{{.State.ExitCode}}", m.name)); code != fmt.Sprint(ExitReboot) {
+			t.Errorf("exit code %s, want %d", code, ExitReboot)
+		}
+		<-m.links
+		m.docker("start", m.name)
+		m.until("ready again", func() bool { return m.state().Ready })
+		if diff := strings.Join(m.state().HostKeys, ""); diff != s.HostKeys[0] {
+			t.Error("the host key changed")
+		}
+		if n := strings.Count(m.docker("logs", m.name), "user data by root"); n != 1 {
+			t.Errorf("user data ran %d times", n)
+		}
+	})
+	t.Run("stop", func(t *testing.T) {
+		began := time.Now()
+		m.docker("stop", m.name)
+		if code := strings.TrimSpace(m.docker("inspect", "-f", "{{.State.ExitCode}}", m.name)); code != "0" {
+			t.Errorf("exit code %s", code)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func (m *machine) testSSH(t *testing.T) {
+	for _, c := range []struct{ command, want string }{
+		{"id -un; echo $SSH_CONNECTION | wc -w", "ec2-user\n4\n"},
+		{"exit 5", ""},
+		{"sudo id -u", "0\n"},
+		{"echo $HOME; pwd", "/home/ec2-user\n/home/ec2-user\n"},
+	} {
+		out, err := m.ssh("ec2-user", c.command)
+		if out != c.want {
+			t.Errorf("%s: %q (%v), want %q", c.command, out, err, c.want)
+		}
+	}
+	var exit *exec.ExitError
+	if _, err := m.ssh("ec2-user", "exit 5"); !errors.As(err, &exit) || exit.ExitCode() != 5 {
+		t.Errorf("exit 5: %v", err)
+	}
+	if out, _ := m.ssh("root", "true"); !strings.Contains(out, `Please login as the user "ec2-user" rather than the user "root".`) {
+		t.Errorf("root: %q", out)
+	}
+	if out, err := m.ssh("nobody", "true"); err == nil {
+		t.Errorf("nobody got in: %s", out)
+	}
+	local := filepath.Join(t.TempDir(), "f")
+	os.WriteFile(local, bytes.Repeat([]byte("data"), 50000), 0o600)
+	options := []string{"-F", "none", "-i", m.keyFile, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"}
+	if out, err := exec.Command("scp", append(options, local, "ec2-user@"+m.address+":copied")...).CombinedOutput(); err != nil {
+		t.Errorf("scp: %v %s", err, out)
+	}
+	if out, _ := m.ssh("ec2-user", "wc -c < copied; stat -c %U copied"); out != "200000\nec2-user\n" {
+		t.Errorf("after scp: %q", out)
+	}
+	m.forward(t)
+}
+
+// forward reaches the guest's own sshd through its port forwarding, as ProxyJump does.
+func (m *machine) forward(t *testing.T) {
+	data, err := os.ReadFile(m.keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.ParsePrivateKey(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &ssh.ClientConfig{User: loginUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 10 * time.Second}
+	client, err := ssh.Dial("tcp", m.address+":22", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	inner, err := client.Dial("tcp", "127.0.0.1:22")
+	if err != nil {
+		t.Fatalf("direct-tcpip: %v", err)
+	}
+	banner, err := bufio.NewReader(inner).ReadString('\n')
+	if err != nil || !strings.HasPrefix(banner, "SSH-2.0-") {
+		t.Errorf("banner through the tunnel: %q %v", banner, err)
+	}
+	l, err := client.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("tcpip-forward: %v", err)
+	}
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			io.WriteString(c, "from outside")
+			c.Close()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if out, _, _ := m.exec(wire.Exec{Args: []string{"nc", "-d", "-w", "3", "127.0.0.1", port}}, ""); out != "from outside" {
+		t.Errorf("remote forwarding: %q", out)
+	}
+}
