@@ -40,8 +40,8 @@ type BlockDeviceMapping struct {
 	IOPS, Throughput    int
 	Encrypted           bool
 	DeleteOnTermination *bool // nil: true for a volume made here, as on EC2
-	// Volume is an available volume to be attached instead of a new one. EC2 has
-	// no such thing at launch; a lab that comes up again needs it for its data.
+	// Volume is a free volume to be attached instead of a new one. It may still
+	// be creating: the launch is pending until it is there.
 	Volume sim.VolumeID
 }
 
@@ -252,7 +252,7 @@ func (tx *Tx) launchVolume(m BlockDeviceMapping, i sim.Instance, tags sim.Tags) 
 		if err != nil {
 			return d, err
 		}
-		return d, tx.checkFree(v, i)
+		return d, tx.checkFree(v, i, sim.VolumeAvailable, sim.VolumeCreating)
 	}
 	v, err := tx.newVolume(CreateVolume{Zone: i.Zone, Size: m.Size, Type: m.Type, IOPS: m.IOPS, Throughput: m.Throughput, Encrypted: m.Encrypted, Tags: tags})
 	d.Volume = v.ID

@@ -152,10 +152,14 @@ func TestLaunchWithAnAdoptedVolume(t *testing.T) {
 	adopt()
 	in := RunInstances{Image: r.ami(), MinCount: 1, MaxCount: 1, Subnet: n.ID, BlockDevices: []BlockDeviceMapping{{Device: "/dev/sdf", Volume: id}}}
 	launch := func(tx *Tx) (Reservation, error) { return tx.RunInstances(in) }
-	r.refused("IncorrectState", "'creating'", drop(launch))
-	if err := r.Update(func(tx *Tx) error { return tx.ObserveVolume(id, VolumeObservation{Ready: true}) }); err != nil {
-		t.Fatal(err)
+	observe := func(o VolumeObservation) {
+		if err := r.Update(func(tx *Tx) error { return tx.ObserveVolume(id, o) }); err != nil {
+			t.Fatal(err)
+		}
 	}
+	observe(VolumeObservation{Error: "no space left"})
+	r.refused("IncorrectState", "'error'", drop(launch))
+	observe(VolumeObservation{}) // it is still being made, which a launch may wait for
 	adopt() // again: it stays as it is
 	i := do(r, launch).Instances[0]
 	if d := i.BlockDevices[0]; d.Volume != id || d.DeleteOnTermination {

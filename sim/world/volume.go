@@ -102,7 +102,7 @@ func (tx *Tx) checkAttach(v sim.Volume, i sim.Instance, device string) error {
 	if err := checkDevice(device, tx.Images.Row(i.Image)); err != nil {
 		return err
 	}
-	if err := tx.checkFree(v, i); err != nil {
+	if err := tx.checkFree(v, i, sim.VolumeAvailable); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(i.BlockDevices, func(d sim.BlockDevice) bool { return sameDevice(d.Device, device) }) {
@@ -112,12 +112,12 @@ func (tx *Tx) checkAttach(v sim.Volume, i sim.Instance, device string) error {
 }
 
 // checkFree says why a volume can't be given to an instance, whatever the
-// instance's state is.
-func (tx *Tx) checkFree(v sim.Volume, i sim.Instance) error {
+// instance's state is. The volume must be in one of the given states.
+func (tx *Tx) checkFree(v sim.Volume, i sim.Instance, in ...sim.VolumeState) error {
 	if _, _, taken := tx.AttachmentOf(v.ID); taken {
 		return sim.Errorf("VolumeInUse", "%s is already attached to an instance", v.ID)
 	}
-	if s := tx.VolumeState(v); s != sim.VolumeAvailable {
+	if s := tx.VolumeState(v); !slices.Contains(in, s) {
 		return sim.Errorf(sim.CodeIncorrectState, "Volume '%s' is in the '%s' state; it must be 'available'.", v.ID, s)
 	}
 	if v.Zone != i.Zone {
