@@ -160,7 +160,7 @@ func TestLaunchWithAnAdoptedVolume(t *testing.T) {
 	observe(VolumeObservation{Error: "no space left"})
 	r.refused("IncorrectState", "'error'", drop(launch))
 	observe(VolumeObservation{}) // it is still being made, which a launch may wait for
-	adopt() // again: it stays as it is
+	adopt()                      // again: it stays as it is
 	i := do(r, launch).Instances[0]
 	if d := i.BlockDevices[0]; d.Volume != id || d.DeleteOnTermination {
 		t.Errorf("block device %+v, want %s, kept at termination", d, id)
