@@ -79,7 +79,8 @@ func (p *parser) blockDevice(n int, m wire.BlockDeviceMapping) world.BlockDevice
 		return world.BlockDeviceMapping{}
 	}
 	return world.BlockDeviceMapping{Device: text(m.DeviceName), Size: value(m.Ebs.VolumeSize), Type: text(m.Ebs.VolumeType), IOPS: value(m.Ebs.Iops),
-		Throughput: value(m.Ebs.Throughput), Encrypted: value(m.Ebs.Encrypted), DeleteOnTermination: m.Ebs.DeleteOnTermination}
+		Throughput: value(m.Ebs.Throughput), Encrypted: value(m.Ebs.Encrypted), DeleteOnTermination: m.Ebs.DeleteOnTermination,
+		Volume: sim.VolumeID(text(m.Ebs.VolumeId))}
 }
 
 func (p *parser) metadataOptions(o *wire.InstanceMetadataOptionsRequest) world.MetadataOptions {
