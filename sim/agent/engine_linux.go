@@ -130,8 +130,20 @@ func (e *engine) watchDir(path string) (events <-chan struct{}, stop func()) {
 // engine's machine.
 func (e *engine) inode(path string) (ino uint64, err error) {
 	err = e.in(func() error {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		var fs unix.Statfs_t
+		if err := unix.Fstatfs(fd, &fs); err != nil {
+			return err
+		}
+		if fs.Type != unix.NSFS_MAGIC { // what is left when the namespace has gone
+			return fmt.Errorf("%s is no namespace", path)
+		}
 		var st unix.Stat_t
-		err := unix.Stat(path, &st)
+		err = unix.Fstat(fd, &st)
 		ino = st.Ino
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,9 @@ import (
 	"labsim/sim/agent/plugin"
 	"labsim/sim/dataplane/linux"
 )
+
+// retryStart is how long a process that can't work waits before it ends.
+const retryStart = time.Minute
 
 // Run is the agent: it serves Docker's hooks until ctx ends or a signal comes.
 // It is meant for the inside of the managed plugin; see plugin.Config.
@@ -49,11 +53,14 @@ func Run(ctx context.Context) error {
 	a, err := open(site, eng)
 	if err != nil {
 		// An engine that gets no answer from a plugin doesn't boot, so the process
-		// stays and says to every hook what is wrong.
-		log.Printf("start: %v", err)
+		// stays and says to every hook what is wrong. Then Docker starts another.
 		hooks.ready(nil, fmt.Errorf("labsim's agent can't work: %w", err))
-		<-ctx.Done()
-		return nil
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retryStart):
+			return err
+		}
 	}
 	hooks.ready(a.hooks(), nil)
 	go a.run(ctx)
