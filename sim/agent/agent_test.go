@@ -71,6 +71,7 @@ type fakeDriver struct {
 	ns              map[sim.VPCID]*os.File
 	joinErr, setErr error
 	block           chan struct{} // Join waits for it
+	blockSet        chan struct{} // Set waits for it
 }
 
 func newFakeDriver(t *testing.T) *fakeDriver {
@@ -84,6 +85,9 @@ func newFakeDriver(t *testing.T) *fakeDriver {
 }
 
 func (d *fakeDriver) Set(_ context.Context, c *dataplane.Config) error {
+	if d.blockSet != nil {
+		<-d.blockSet
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.config = c

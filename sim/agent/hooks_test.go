@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -309,6 +310,34 @@ func TestJoinWaitsForFirstConfig(t *testing.T) {
 	if got := <-answered; got["Err"] != nil {
 		t.Error(got)
 	}
+}
+
+// A dataplane that hangs keeps no hook waiting but Join, and that not for ever.
+func TestHungDataplane(t *testing.T) {
+	dir := t.TempDir()
+	n := newNode(t, dir)
+	n.set(labConfig(1))
+	n.must("NetworkDriver.CreateEndpoint", endpointOf("e1", eniWeb, "10.0.1.10/24", ""))
+	n = newNode(t, dir)
+	n.server.limit = 400 * time.Millisecond
+	n.server.hung = func(name string) { t.Errorf("%s hung", name) }
+	n.driver.blockSet = make(chan struct{})
+	done := make(chan struct{})
+	go func() { n.agent.resume(context.Background()); close(done) }()
+	for name := range constants {
+		n.must(name, object{})
+	}
+	n.must("IpamDriver.RequestPool", poolOf(subA, "10.0.1.0/24"))
+	n.must("IpamDriver.RequestAddress", addressOf("10.0.1.10"))
+	n.must("VolumeDriver.List", object{})
+	got, _ := n.call("NetworkDriver.Join", joinOf("e1"))["Err"].(string)
+	if !strings.Contains(got, "not yet brought its routers up") {
+		t.Errorf("Join: %q, want a refusal", got)
+	}
+	n.must("NetworkDriver.Leave", joinOf("e1"))
+	n.must("NetworkDriver.DeleteEndpoint", object{"EndpointID": "e1"})
+	close(n.driver.blockSet)
+	<-done
 }
 
 func TestProblemsOfAConfigAreReported(t *testing.T) {
