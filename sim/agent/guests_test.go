@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -116,7 +117,7 @@ func guestHandler(heard chan struct{}) http.Handler {
 
 // startGuest starts the fake guest in namespaces and a cgroup of its own, as a
 // container's first process, with its interface joined.
-func startGuest(t *testing.T, n *node, socket string) (stdout *bytes.Buffer, stop func()) {
+func startGuest(t *testing.T, n *node, socket string) (stdout *output, stop func()) {
 	t.Helper()
 	needRoot(t)
 	exe, err := os.Executable()
@@ -126,7 +127,7 @@ func startGuest(t *testing.T, n *node, socket string) (stdout *bytes.Buffer, sto
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), guestEnv+"="+socket)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET}
-	stdout = new(bytes.Buffer)
+	stdout = new(output)
 	cmd.Stdout, cmd.Stderr = stdout, os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -155,6 +156,24 @@ func startGuest(t *testing.T, n *node, socket string) (stdout *bytes.Buffer, sto
 	}
 	fmt.Fprintln(stdin, "go")
 	return stdout, stop
+}
+
+// output is what a process writes while the test reads it.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // enterCgroup puts the process where an engine would put a container's.
