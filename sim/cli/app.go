@@ -135,12 +135,12 @@ func (a *app) errorln(t sim.Text) { fmt.Fprintln(a.err, a.say(t)) }
 func (a *app) explain(err error) {
 	var f *sim.Failure
 	if !errors.As(err, &f) {
-		fmt.Fprintln(a.err, "labsim: "+err.Error())
+		fmt.Fprintln(a.err, "labsim: "+sim.Printable(err.Error()))
 		return
 	}
 	line := "labsim: " + a.say(f.What)
 	if f.Err != nil && !isKind(f.Err) {
-		line += ": " + f.Err.Error()
+		line += ": " + sim.Printable(f.Err.Error())
 	}
 	fmt.Fprintln(a.err, line)
 	for _, n := range f.Next {

@@ -48,7 +48,7 @@ func (a *app) cp(ctx context.Context, args []string) error {
 	words := []string{"-F", config, "-r", "--"}
 	for _, x := range args {
 		if n, ok := remote(x); ok {
-			x = r.target.Name + strings.TrimPrefix(x, n)
+			x = r.target.alias() + strings.TrimPrefix(x, n)
 		}
 		words = append(words, x)
 	}

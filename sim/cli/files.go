@@ -48,6 +48,15 @@ func (a *app) saveKey(name, pem string) error {
 	return writeFile(file, []byte(pem))
 }
 
+func (a *app) hasKey(name string) bool {
+	file, err := a.keyFile(name)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(file)
+	return err == nil
+}
+
 // writeFile replaces a file of this user's state, all or nothing.
 func writeFile(file string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {

@@ -158,6 +158,8 @@ func (a *app) table(rows [][]string) {
 	widths := map[int]int{}
 	for _, r := range rows {
 		for i, c := range r {
+			r[i] = sim.Printable(c)
+			c = r[i]
 			widths[i] = max(widths[i], width(c))
 		}
 	}

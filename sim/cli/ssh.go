@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ func (a *app) ssh(ctx context.Context, name string, cmd []string, print bool) er
 	if err != nil {
 		return err
 	}
-	args := append([]string{"-F", config, r.target.Name}, cmd...)
+	args := append([]string{"-F", config, r.target.alias()}, cmd...)
 	if print {
 		fmt.Fprintln(a.out, shellJoin(append([]string{"ssh"}, args...)))
 		return nil
@@ -163,7 +164,7 @@ func (a *app) sshConfig(r *route) (file string, err error) {
 	var s strings.Builder
 	fmt.Fprintf(&s, "# written by labsim; plain ssh reads it: ssh -F FILE NAME\n")
 	host := func(i instance, more string) {
-		fmt.Fprintf(&s, "Host %s\n  HostName %s\n%s", i.Name, cmp.Or(i.PublicIP, i.PrivateIP), more)
+		fmt.Fprintf(&s, "Host %s\n  HostName %s\n%s", i.alias(), cmp.Or(i.PublicIP, i.PrivateIP), more)
 	}
 	tunnel := ""
 	if r.tunnel {
@@ -171,13 +172,24 @@ func (a *app) sshConfig(r *route) (file string, err error) {
 	}
 	if r.bastion != nil {
 		host(*r.bastion, tunnel)
-		tunnel = "  ProxyJump " + r.bastion.Name + "\n"
+		tunnel = "  ProxyJump " + r.bastion.alias() + "\n"
 	}
 	host(r.target, tunnel)
 	fmt.Fprintf(&s, "Host *\n  User %s\n  IdentityFile %q\n  IdentitiesOnly yes\n  UserKnownHostsFile %q\n  StrictHostKeyChecking yes\n", sshUser, r.key, r.hosts)
 	file = filepath.Join(filepath.Dir(r.hosts), "ssh_config_"+safeName(r.target.ID))
 	return file, writeFile(file, []byte(s.String()))
 }
+
+// alias is what an instance is called in the file: its name is anybody's tag, and
+// one with a line end in it would be an option of ssh.
+func (i instance) alias() string {
+	if plainName.MatchString(i.Name) {
+		return i.Name
+	}
+	return i.ID
+}
+
+var plainName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
 
 // shellJoin quotes words for a POSIX shell.
 func shellJoin(words []string) string {

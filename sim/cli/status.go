@@ -80,7 +80,7 @@ func (l *lines) end(ok bool, label, s string) {
 	if l.live {
 		clear = "\r\x1b[2K"
 	}
-	fmt.Fprintf(l.w, "%s%s%s %s%s\n", clear, label, mark, s, took)
+	fmt.Fprintf(l.w, "%s%s%s %s%s\n", clear, label, mark, sim.Printable(s), took)
 }
 
 func (l *lines) spin(stop, done chan struct{}) {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -128,7 +129,7 @@ type bringUp struct {
 }
 
 func (u *bringUp) options() lab.Options {
-	return lab.Options{Region: u.region, SaveKey: u.app.saveKey, Wait: u.box.waitFor}
+	return lab.Options{Region: u.region, SaveKey: u.app.saveKey, HasKey: u.app.hasKey, Wait: u.box.waitFor}
 }
 
 // waitFor calls done whenever the world or the machine changes.
@@ -137,14 +138,17 @@ func (b *box) waitFor(ctx context.Context, done func(context.Context) (bool, err
 }
 
 func (u *bringUp) apply(ctx context.Context) error {
-	changes, err := lab.Diff(ctx, u.box.ec2, u.lab)
+	changes, err := lab.Diff(ctx, u.box.ec2, u.lab, u.options())
 	if err != nil {
-		return err
+		return u.app.failed(ctx, u.box, err)
+	}
+	if changes.Stands() {
+		u.show(changes.List)
 	}
 	if err := u.app.confirm(changes.DestroysData()); err != nil {
 		return err
 	}
-	if err := changes.Apply(ctx, u.box.ec2, 0, u.options()); err != nil {
+	if err := u.deletions(ctx, changes); err != nil {
 		return err
 	}
 	for step := lab.StepVPC; step <= lab.StepInstances; step++ {
@@ -164,6 +168,39 @@ func (u *bringUp) apply(ctx context.Context) error {
 		if err != nil {
 			return u.app.failed(ctx, u.box, err)
 		}
+	}
+	return nil
+}
+
+// show says what will change of a lab that stands.
+func (u *bringUp) show(list []lab.Change) {
+	marks := map[lab.Verb]string{lab.Create: "+", lab.Start: "+", lab.Update: "~", lab.Stop: "-", lab.Delete: "-"}
+	seen := map[string]bool{}
+	for _, c := range list {
+		t := sim.Cmd("   %s %s %s", marks[c.Verb], c.Kind, c.Name)
+		if c.DestroysData {
+			t = sim.T("   %s %s %s, with its data", marks[c.Verb], c.Kind, c.Name)
+		}
+		if line := u.app.say(t); !seen[line] && !u.app.json {
+			seen[line] = true
+			u.app.println(t)
+		}
+	}
+}
+
+// deletions is what comes before the five steps, on a line of its own.
+func (u *bringUp) deletions(ctx context.Context, changes *lab.Changes) error {
+	if !slices.ContainsFunc(changes.List, func(c lab.Change) bool { return c.Step == 0 }) {
+		return nil
+	}
+	label, title := "   ", sim.T("What goes")
+	u.lines.start(label, title)
+	o := u.options()
+	o.Progress = func(c lab.Change) { u.lines.update(label, sim.Cmd("%s: %s %s", title, c.Kind, c.Name)) }
+	err := changes.Apply(ctx, u.box.ec2, 0, o)
+	u.lines.end(err == nil, label, u.app.say(title))
+	if err != nil {
+		return u.app.failed(ctx, u.box, err)
 	}
 	return nil
 }
@@ -199,7 +236,11 @@ func (a *app) confirm(changes []lab.Change) error {
 		return nil
 	}
 	for _, c := range changes {
-		a.errorln(sim.T("will be deleted with its data: %s %s", c.Kind, c.Name))
+		if c.ByHand {
+			a.errorln(sim.T("was added by hand and goes with the lab: %s %s %s", c.Kind, "", c.Name))
+		} else {
+			a.errorln(sim.T("will be deleted with its data: %s %s", c.Kind, c.Name))
+		}
 	}
 	return a.ask(sim.T("Go on?"))
 }

@@ -13,6 +13,8 @@ type Options struct {
 	Region sim.Region
 	// SaveKey stores the private half of a new key pair; EC2 shows it once.
 	SaveKey func(name, pem string) error
+	// HasKey reports whether SaveKey has stored that key; nil: yes.
+	HasKey func(name string) bool
 	// Progress is told of each change before it is made; may be nil.
 	Progress func(Change)
 	// Wait calls done at every change of the region, until it returns true.
@@ -25,6 +27,8 @@ type run struct {
 	opts    Options
 	changes *Changes
 	ids     map[string]string // "kind/name" -> id
+	ending  []string          // instances that this step terminates, until they are told
+	told    map[string]bool
 }
 
 // known notes the id of a resource that stands.
@@ -42,7 +46,12 @@ func (c *Changes) Apply(ctx context.Context, api API, step int, o Options) error
 	if c.ids == nil {
 		c.ids = map[string]string{}
 	}
-	r := &run{api: api, opts: o, changes: c, ids: c.ids}
+	r := &run{api: api, opts: o, changes: c, ids: c.ids, told: map[string]bool{}}
+	for _, x := range c.List {
+		if x.Step == step && x.ends != "" {
+			r.ending = append(r.ending, x.ends)
+		}
+	}
 	for _, x := range c.List {
 		if x.Step != step {
 			continue

@@ -115,6 +115,9 @@ func (r *reader) checkRouteTable(t *RouteTable) {
 func (r *reader) checkGroup(g *SecurityGroup) {
 	r.home("security group", g.Name, &g.VPC)
 	line := r.at("security group " + g.Name)
+	if len(g.Ingress) > maxRules || len(g.Egress) > maxRules {
+		r.ps.add(line, sim.T("security group %s has more than %d rules in one direction", g.Name, maxRules))
+	}
 	if g.Name == "default" || strings.HasPrefix(g.Name, "sg-") {
 		r.ps.add(line, sim.T("%q can't name a security group: EC2 keeps default and names that begin with sg-", g.Name))
 	}

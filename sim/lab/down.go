@@ -22,83 +22,113 @@ type Resource struct{ Kind, ID, Name string }
 // Down lists what stands of a lab: the VPCs that it made with all that is in
 // them. Volumes stay unless volumes is set.
 func Down(ctx context.Context, api API, lab string, volumes bool) (*Removal, error) {
-	acc, err := observe(ctx, api, lab)
-	if err != nil {
+	ours := filter("tag:"+sim.TagLab, lab)
+	var vpcs wire.DescribeVpcsResult
+	var gateways wire.DescribeInternetGatewaysResult
+	var vols wire.DescribeVolumesResult
+	var keys wire.DescribeKeyPairsResult
+	if err := ask(ctx, api,
+		query{"DescribeVpcs", &wire.DescribeVpcsRequest{Filters: ours}, &vpcs},
+		query{"DescribeInternetGateways", &wire.DescribeInternetGatewaysRequest{Filters: ours}, &gateways},
+		query{"DescribeVolumes", &wire.DescribeVolumesRequest{Filters: ours}, &vols},
+		query{"DescribeKeyPairs", &wire.DescribeKeyPairsRequest{Filters: ours}, &keys},
+	); err != nil {
 		return nil, err
 	}
-	d := &remover{api: api, out: &Removal{Changes: Changes{lab: &Lab{Name: lab}, acc: acc}}}
-	for _, name := range sortedKeys(acc.vpcs) {
-		if err := d.vpc(ctx, acc.vpcs[name]); err != nil {
+	d := &remover{api: api, lab: lab}
+	for _, v := range vpcs.Vpcs {
+		if err := d.vpc(ctx, v); err != nil {
 			return nil, err
 		}
 	}
-	for _, name := range sortedKeys(acc.gateways) { // those that are attached to nothing
-		if len(acc.gateways[name].Attachments) == 0 {
-			d.drop("internet-gateway", str(acc.gateways[name].InternetGatewayId), acc.gateways[name].Tags)
+	for _, g := range gateways.InternetGateways { // those that are attached to nothing
+		if len(g.Attachments) == 0 {
+			d.drop("internet-gateway", str(g.InternetGatewayId), g.Tags)
 		}
 	}
-	for _, name := range sortedKeys(acc.volumes) {
-		v := acc.volumes[name]
+	out := &Removal{}
+	for _, v := range livingVolumes(vols.Volumes) {
 		if volumes {
 			d.drop("volume", str(v.VolumeId), v.Tags)
 		} else {
-			d.out.Kept = append(d.out.Kept, Resource{"volume", str(v.VolumeId), name})
+			out.Kept = append(out.Kept, Resource{"volume", str(v.VolumeId), tag(v.Tags, sim.TagName)})
 		}
 	}
-	for _, name := range sortedKeys(acc.keys) {
-		if tag(acc.keys[name].Tags, sim.TagLab) == lab {
-			d.drop("key-pair", name, acc.keys[name].Tags)
-			d.out.Keys = append(d.out.Keys, name)
+	for _, k := range keys.KeyPairs {
+		used, err := d.usedElsewhere(ctx, str(k.KeyName))
+		if err != nil {
+			return nil, err
+		}
+		if !used {
+			d.drop("key-pair", str(k.KeyName), k.Tags)
+			out.Keys = append(out.Keys, str(k.KeyName))
 		}
 	}
-	return d.out, nil
+	out.Changes = Changes{List: d.list, lab: &Lab{Name: lab}, acc: &account{}}
+	out.ByHand = d.byHand
+	return out, nil
 }
 
+// remover notes deletions.
 type remover struct {
-	api API
-	out *Removal
+	api    API
+	lab    string
+	list   []Change
+	byHand []Resource
+	going  []string // instances that are to be terminated
 }
 
 func (d *remover) add(verb Verb, kind, name string, do func(context.Context, *run) error) {
-	d.out.List = append(d.out.List, Change{Verb: verb, Kind: kind, Name: name, do: do})
+	d.list = append(d.list, Change{Verb: verb, Kind: kind, Name: name, do: do})
 }
 
-// drop notes a deletion, and that the resource was made by hand if it lacks the lab's tag.
+// drop notes a deletion, and that the resource was made by hand if it lacks the
+// lab's tag.
 func (d *remover) drop(kind, id string, tags []wire.Tag) {
-	d.note(kind, id, tags)
-	d.add(Delete, kind, cmpOr(tag(tags, sim.TagName), id), func(ctx context.Context, r *run) error { return r.remove(ctx, kind, id) })
+	d.note(Change{Verb: Delete, Kind: kind, DestroysData: kind == "volume",
+		do: func(ctx context.Context, r *run) error { return r.remove(ctx, kind, id) }}, id, tags)
 }
 
-func (d *remover) note(kind, id string, tags []wire.Tag) {
-	if tag(tags, sim.TagLab) != d.out.lab.Name {
-		d.out.ByHand = append(d.out.ByHand, Resource{kind, id, tag(tags, sim.TagName)})
+func (d *remover) note(c Change, id string, tags []wire.Tag) {
+	c.Name = cmpOr(tag(tags, sim.TagName), id)
+	if c.ByHand = tag(tags, sim.TagLab) != d.lab; c.ByHand {
+		d.byHand = append(d.byHand, Resource{c.Kind, id, tag(tags, sim.TagName)})
 	}
+	d.list = append(d.list, c)
+}
+
+// usedElsewhere reports whether an instance that stays was launched with a key.
+func (d *remover) usedElsewhere(ctx context.Context, key string) (bool, error) {
+	var out wire.DescribeInstancesResult
+	err := ask(ctx, d.api, query{"DescribeInstances", &wire.DescribeInstancesRequest{Filters: filter("key-name", key)}, &out})
+	return slices.ContainsFunc(instancesOf(out), func(i wire.Instance) bool {
+		return stateOf(i) != sim.StateTerminated && !slices.Contains(d.going, str(i.InstanceId))
+	}), err
 }
 
 // vpc notes all that is in a VPC, in the order in which EC2 lets it go.
 func (d *remover) vpc(ctx context.Context, v wire.Vpc) error {
-	in := []wire.Filter{{Name: ptr("vpc-id"), Values: []string{str(v.VpcId)}}}
+	in := filter("vpc-id", str(v.VpcId))
 	var instances wire.DescribeInstancesResult
 	var subnets wire.DescribeSubnetsResult
 	var tables wire.DescribeRouteTablesResult
 	var groups wire.DescribeSecurityGroupsResult
 	var gateways wire.DescribeInternetGatewaysResult
-	attached := []wire.Filter{{Name: ptr("attachment.vpc-id"), Values: []string{str(v.VpcId)}}}
-	for _, c := range []struct {
-		action  string
-		in, out any
-	}{
-		{"DescribeInstances", &wire.DescribeInstancesRequest{Filters: in}, &instances},
-		{"DescribeSubnets", &wire.DescribeSubnetsRequest{Filters: in}, &subnets},
-		{"DescribeRouteTables", &wire.DescribeRouteTablesRequest{Filters: in}, &tables},
-		{"DescribeSecurityGroups", &wire.DescribeSecurityGroupsRequest{Filters: in}, &groups},
-		{"DescribeInternetGateways", &wire.DescribeInternetGatewaysRequest{Filters: attached}, &gateways},
-	} {
-		if err := d.api.Do(ctx, c.action, c.in, c.out); err != nil {
-			return err
+	if err := ask(ctx, d.api,
+		query{"DescribeInstances", &wire.DescribeInstancesRequest{Filters: in}, &instances},
+		query{"DescribeSubnets", &wire.DescribeSubnetsRequest{Filters: in}, &subnets},
+		query{"DescribeRouteTables", &wire.DescribeRouteTablesRequest{Filters: in}, &tables},
+		query{"DescribeSecurityGroups", &wire.DescribeSecurityGroupsRequest{Filters: in}, &groups},
+		query{"DescribeInternetGateways", &wire.DescribeInternetGatewaysRequest{Filters: filter("attachment.vpc-id", str(v.VpcId))}, &gateways},
+	); err != nil {
+		return err
+	}
+	for _, i := range instancesOf(instances) {
+		if stateOf(i) != sim.StateTerminated {
+			d.going = append(d.going, str(i.InstanceId))
+			d.note(termination(i), str(i.InstanceId), i.Tags)
 		}
 	}
-	d.instances(instances)
 	for _, t := range tables.RouteTables {
 		d.disassociate(t)
 	}
@@ -112,7 +142,7 @@ func (d *remover) vpc(ctx context.Context, v wire.Vpc) error {
 	}
 	d.groups(groups.SecurityGroups)
 	for _, g := range gateways.InternetGateways {
-		d.add(Update, "internet-gateway", str(g.InternetGatewayId), func(ctx context.Context, r *run) error {
+		d.add(Update, "internet-gateway", cmpOr(tag(g.Tags, sim.TagName), str(g.InternetGatewayId)), func(ctx context.Context, r *run) error {
 			return r.do(ctx, "DetachInternetGateway", &wire.DetachInternetGatewayRequest{InternetGatewayId: g.InternetGatewayId, VpcId: v.VpcId}, nil)
 		})
 		d.drop("internet-gateway", str(g.InternetGatewayId), g.Tags)
@@ -121,28 +151,12 @@ func (d *remover) vpc(ctx context.Context, v wire.Vpc) error {
 	return nil
 }
 
-func (d *remover) instances(out wire.DescribeInstancesResult) {
-	var ids []string
-	for _, res := range out.Reservations {
-		for _, i := range res.Instances {
-			if stateOf(i) == sim.StateTerminated {
-				continue
-			}
-			d.note("instance", str(i.InstanceId), i.Tags)
-			ids = append(ids, str(i.InstanceId))
-		}
-	}
-	if len(ids) > 0 {
-		d.add(Delete, "instance", "", func(ctx context.Context, r *run) error { return r.terminate(ctx, ids) })
-	}
-}
-
 func (d *remover) disassociate(t wire.RouteTable) {
 	for _, a := range t.Associations {
 		if val(a.Main) {
 			continue
 		}
-		d.add(Update, "route-table", str(t.RouteTableId), func(ctx context.Context, r *run) error {
+		d.add(Delete, "association", cmpOr(tag(t.Tags, sim.TagName), str(t.RouteTableId)), func(ctx context.Context, r *run) error {
 			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: a.RouteTableAssociationId}, nil)
 		})
 	}
@@ -163,7 +177,7 @@ func (d *remover) groups(list []wire.SecurityGroup) {
 }
 
 func (d *remover) revoke(g wire.SecurityGroup, action string, perms []wire.IpPermission) {
-	refs := referring(perms)
+	refs, _ := splitPairs(perms, func(p wire.UserIdGroupPair) bool { return str(p.GroupId) != str(g.GroupId) })
 	if len(refs) == 0 {
 		return
 	}

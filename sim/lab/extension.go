@@ -20,9 +20,9 @@ func (r *reader) extension(v value) {
 				v.bad(sim.T("%s is to be real or none, not %q", v.path, s))
 			}
 		},
-		"vpcs":            func(v value) { v.each(r.vpc) },
-		"route_tables":    func(v value) { v.each(r.routeTable) },
-		"security_groups": func(v value) { v.each(r.securityGroup) },
+		"vpcs":            func(v value) { v.each(r.sane("VPC", maxVPCs, r.vpc)) },
+		"route_tables":    func(v value) { v.each(r.sane("route table", maxRouteTables, r.routeTable)) },
+		"security_groups": func(v value) { v.each(r.sane("security group", maxGroups, r.securityGroup)) },
 	}, nil)
 }
 
@@ -75,7 +75,7 @@ func (r *reader) securityGroup(name string, v value) {
 	}
 	v.fields(map[string]field{
 		"vpc":         set(&x.VPC),
-		"description": set(&x.Description),
+		"description": func(v value) { x.Description = r.description(v) },
 		"ingress":     rules("ingress", "from", &x.Ingress),
 		"egress":      func(v value) { x.EgressSet = true; rules("egress", "to", &x.Egress)(v) },
 	}, nil)
@@ -124,6 +124,10 @@ func (r *reader) rule(group, peer string, v value) []Rule {
 	}
 	if len(out) == 0 {
 		v.bad(sim.T("%s lacks %s: a CIDR block or a security group of the lab", v.path, peer))
+	}
+	if len(what)*len(out) > maxRules {
+		v.bad(sim.T("%s stands for %d rules; a group has at most %d", v.path, len(what)*len(out), maxRules))
+		return nil
 	}
 	var rules []Rule
 	for _, t := range what {

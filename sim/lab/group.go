@@ -90,32 +90,50 @@ func (r *run) permissions(ctx context.Context, action, group string, perms []wir
 	return r.do(ctx, action, in, nil)
 }
 
-// revokeReferences takes the rules that name other groups out of the groups
-// that go: EC2 refuses to delete a group that is referred to.
+// revokeReferences revokes the rules by which groups that go are held: their
+// own that name other groups, and those of others that name them. EC2 deletes
+// no group that is referred to.
 func (d *differ) revokeReferences(drop map[string]bool) {
-	for _, name := range sortedKeys(drop) {
+	gone := map[string]bool{}
+	for name := range drop {
+		gone[str(d.acc.groups[name].GroupId)] = true
+	}
+	for _, name := range sortedKeys(d.acc.groups) {
 		g := d.acc.groups[name]
-		for action, perms := range map[string][]wire.IpPermission{
-			"RevokeSecurityGroupIngress": referring(g.IpPermissions), "RevokeSecurityGroupEgress": referring(g.IpPermissionsEgress)} {
-			if len(perms) > 0 {
+		revoke := func(action string, perms []wire.IpPermission) []wire.IpPermission {
+			refs, rest := splitPairs(perms, func(p wire.UserIdGroupPair) bool { return drop[name] || gone[str(p.GroupId)] })
+			if len(refs) > 0 {
 				d.add(0, Update, "security-group", name, func(ctx context.Context, r *run) error {
-					return r.permissions(ctx, action, str(g.GroupId), perms)
+					return r.permissions(ctx, action, str(g.GroupId), refs)
 				})
 			}
+			return rest
 		}
+		g.IpPermissions, g.IpPermissionsEgress = revoke("RevokeSecurityGroupIngress", g.IpPermissions), revoke("RevokeSecurityGroupEgress", g.IpPermissionsEgress)
+		d.acc.groups[name] = g
 	}
 }
 
-// referring returns the part of permissions whose peers are groups.
-func referring(perms []wire.IpPermission) []wire.IpPermission {
-	var out []wire.IpPermission
+// splitPairs parts permissions into those for the groups that match, and the rest.
+func splitPairs(perms []wire.IpPermission, match func(wire.UserIdGroupPair) bool) (refs, rest []wire.IpPermission) {
 	for _, p := range perms {
-		if len(p.UserIdGroupPairs) > 0 {
-			p.IpRanges = nil
-			out = append(out, p)
+		q := p
+		q.IpRanges, q.UserIdGroupPairs = nil, nil
+		pairs := p.UserIdGroupPairs
+		p.UserIdGroupPairs = nil
+		for _, g := range pairs {
+			if match(g) {
+				q.UserIdGroupPairs = append(q.UserIdGroupPairs, g)
+			} else {
+				p.UserIdGroupPairs = append(p.UserIdGroupPairs, g)
+			}
 		}
+		if len(q.UserIdGroupPairs) > 0 {
+			refs = append(refs, q)
+		}
+		rest = append(rest, p)
 	}
-	return out
+	return refs, rest
 }
 
 // key identifies a rule by its values, as EC2 does.

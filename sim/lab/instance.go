@@ -15,28 +15,47 @@ import (
 	"labsim/sim/ec2/wire"
 )
 
-// tagUserData remembers the user data that an instance was launched with, as a
-// digest: EC2 runs it once, so another one means another instance.
-const tagUserData = "labsim:user-data"
+// tagLaunch remembers, as a digest, what only a launch can set and no call tells
+// afterwards: another user data or public address means another instance.
+const tagLaunch = "labsim:launch"
 
-func digest(s string) string {
-	h := sha256.Sum256([]byte(s))
+func (l *Lab) launchDigest(x Instance) string {
+	public := false
+	if s, ok := l.subnet(x.Subnet); ok {
+		public = s.MapPublicIP
+	}
+	if x.PublicIP != nil {
+		public = *x.PublicIP
+	}
+	h := sha256.Sum256(fmt.Appendf(nil, "%t\x00%s", public, x.UserData))
 	return hex.EncodeToString(h[:8])
 }
 
 // imageName takes Compose's tag off: labsim/linux:latest is labsim/linux.
 func imageName(ref string) string { return strings.TrimSuffix(ref, ":latest") }
 
-// keys makes the key pairs that the instances name and the account lacks.
+// keys makes the key pairs that the instances name and the account lacks. One
+// whose private half was lost on the way from EC2 is made anew, as long as
+// nothing has been launched with it.
 func (d *differ) keys() {
-	wanted := map[string]bool{}
+	state := map[string]Verb{}
 	for _, x := range d.lab.Instances {
-		if _, ok := d.acc.keys[x.KeyName]; !ok && x.KeyName != "" {
-			wanted[x.KeyName] = true
+		is, ok := d.acc.keys[x.KeyName]
+		switch {
+		case x.KeyName == "":
+		case !ok:
+			state[x.KeyName] = Create
+		case tag(is.Tags, sim.TagLab) == d.lab.Name && !d.keyUsed(x.KeyName) && d.opts.HasKey != nil && !d.opts.HasKey(x.KeyName):
+			state[x.KeyName] = Update
 		}
 	}
-	for _, name := range sortedKeys(wanted) {
-		d.add(StepInstances, Create, "key-pair", name, func(ctx context.Context, r *run) error {
+	for _, name := range sortedKeys(state) {
+		d.add(StepInstances, state[name], "key-pair", name, func(ctx context.Context, r *run) error {
+			if state[name] == Update {
+				if err := r.remove(ctx, "key-pair", name); err != nil {
+					return err
+				}
+			}
 			var out wire.KeyPair
 			if err := r.do(ctx, "CreateKeyPair", &wire.CreateKeyPairRequest{KeyName: &name, KeyType: ptr("ed25519"),
 				TagSpecifications: r.tags("key-pair", name)}, &out); err != nil {
@@ -47,20 +66,30 @@ func (d *differ) keys() {
 	}
 }
 
+func (d *differ) keyUsed(name string) bool {
+	for _, i := range d.acc.instances {
+		if str(i.KeyName) == name {
+			return true
+		}
+	}
+	return false
+}
+
 func (d *differ) volume(v Volume) {
-	if is, ok := d.acc.volumes[v.Name]; ok {
+	mount := d.lab.mountOf(v.Name)
+	is, ok := d.acc.volumes[v.Name]
+	if ok {
 		d.changes.known("volume", v.Name, str(is.VolumeId))
+		if tag(is.Tags, sim.TagMount) != mount {
+			change := map[string]*string{sim.TagMount: &mount}
+			if mount == "" {
+				change[sim.TagMount] = nil
+			}
+			d.retag("volume", v.Name, str(is.VolumeId), change)
+		}
 		return
 	}
 	d.add(StepInstances, Create, "volume", v.Name, func(ctx context.Context, r *run) error {
-		mount := ""
-		for _, x := range d.lab.Instances {
-			for _, m := range x.Mounts {
-				if m.Volume == v.Name {
-					mount = m.Path
-				}
-			}
-		}
 		specs := r.tags("volume", v.Name)
 		if mount != "" {
 			specs[0].Tags = append(specs[0].Tags, wire.Tag{Key: ptr(sim.TagMount), Value: &mount})
@@ -72,6 +101,41 @@ func (d *differ) volume(v Volume) {
 		}
 		r.learn("volume", v.Name, str(out.VolumeId))
 		return nil
+	})
+}
+
+// mountOf returns where a guest finds a volume, or "".
+func (l *Lab) mountOf(volume string) string {
+	for _, x := range l.Instances {
+		for _, m := range x.Mounts {
+			if m.Volume == volume {
+				return m.Path
+			}
+		}
+	}
+	return ""
+}
+
+// retag sets tags of a resource; nil takes the tag away.
+func (d *differ) retag(kind, name, id string, tags map[string]*string) {
+	set, gone := []wire.Tag{}, []wire.Tag{}
+	for _, k := range sortedKeys(tags) {
+		if tags[k] == nil {
+			gone = append(gone, wire.Tag{Key: &k})
+		} else {
+			set = append(set, wire.Tag{Key: &k, Value: tags[k]})
+		}
+	}
+	d.add(StepInstances, Update, kind, name, func(ctx context.Context, r *run) error {
+		if len(set) > 0 {
+			if err := r.do(ctx, "CreateTags", &wire.CreateTagsRequest{Resources: []string{id}, Tags: set}, nil); err != nil {
+				return err
+			}
+		}
+		if len(gone) == 0 {
+			return nil
+		}
+		return r.do(ctx, "DeleteTags", &wire.DeleteTagsRequest{Resources: []string{id}, Tags: gone}, nil)
 	})
 }
 
@@ -93,13 +157,15 @@ func (d *differ) instance(x Instance) {
 	}
 }
 
+// instanceGroups changes the groups of an instance; one that names none is in
+// its VPC's default group.
 func (d *differ) instanceGroups(x Instance, is wire.Instance) {
-	if len(x.Groups) == 0 {
-		return
-	}
 	want, now := map[string]bool{}, map[string]bool{}
 	for _, g := range x.Groups {
-		want[str(d.acc.groups[g].GroupId)] = true
+		want[str(d.acc.groups[g].GroupId)] = true // "": a new one
+	}
+	if len(x.Groups) == 0 {
+		want[d.acc.defaults[str(is.VpcId)]] = true
 	}
 	for _, g := range is.SecurityGroups {
 		now[str(g.GroupId)] = true
@@ -108,23 +174,44 @@ func (d *differ) instanceGroups(x Instance, is wire.Instance) {
 		return
 	}
 	d.add(StepInstances, Update, "instance", x.Name, func(ctx context.Context, r *run) error {
-		return r.do(ctx, "ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: is.InstanceId, Groups: r.groups(x)}, nil)
+		ids := r.groups(x)
+		if len(ids) == 0 {
+			ids = []string{d.acc.defaults[str(is.VpcId)]}
+		}
+		return r.do(ctx, "ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: is.InstanceId, Groups: ids}, nil)
 	})
 }
 
+// instanceTags makes the instance's tags the labels of the file. labsim's own
+// and AWS's are no labels.
 func (d *differ) instanceTags(x Instance, is wire.Instance) {
-	missing := map[string]string{}
+	change := map[string]*string{}
 	for k, v := range x.Tags {
-		if tag(is.Tags, k) != v {
-			missing[k] = v
+		if !slices.ContainsFunc(is.Tags, func(t wire.Tag) bool { return str(t.Key) == k && str(t.Value) == v }) {
+			change[k] = &v
 		}
 	}
-	if len(missing) == 0 {
-		return
+	for _, t := range is.Tags {
+		if _, ok := x.Tags[str(t.Key)]; !ok && reservedTag(str(t.Key)) == "" {
+			change[str(t.Key)] = nil
+		}
 	}
-	d.add(StepInstances, Update, "instance", x.Name, func(ctx context.Context, r *run) error {
-		return r.do(ctx, "CreateTags", &wire.CreateTagsRequest{Resources: []string{str(is.InstanceId)}, Tags: wireTags(missing)}, nil)
-	})
+	if len(change) > 0 {
+		d.retag("instance", x.Name, str(is.InstanceId), change)
+	}
+}
+
+// reservedTag returns what keeps a tag's key from being a label, or "".
+func reservedTag(key string) string {
+	for _, prefix := range []string{"aws:", "labsim:"} {
+		if strings.HasPrefix(strings.ToLower(key), prefix) {
+			return prefix
+		}
+	}
+	if key == sim.TagName {
+		return key
+	}
+	return ""
 }
 
 func wireTags(tags map[string]string) []wire.Tag {
@@ -152,8 +239,9 @@ func (r *run) launch(ctx context.Context, x Instance) error {
 	in := &wire.RunInstancesRequest{ImageId: ptr(r.changes.acc.images[imageName(x.Image)]), InstanceType: &x.Type,
 		MinCount: ptr(1), MaxCount: ptr(1), NetworkInterfaces: []wire.InstanceNetworkInterfaceSpecification{nic},
 		ClientToken: ptr(r.token(x)), TagSpecifications: r.tags("instance", x.Name)}
-	tags := maps.Clone(x.Tags)
-	tags[tagUserData] = digest(x.UserData)
+	tags := map[string]string{}
+	maps.Copy(tags, x.Tags)
+	tags[tagLaunch] = r.changes.lab.launchDigest(x)
 	in.TagSpecifications[0].Tags = append(in.TagSpecifications[0].Tags, wireTags(tags)...)
 	if x.KeyName != "" {
 		in.KeyName = &x.KeyName
@@ -173,11 +261,12 @@ func (r *run) launch(ctx context.Context, x Instance) error {
 	return nil
 }
 
-// token makes the launch idempotent: the same lab, name and generation in the
-// same subnet is the same instance, however often `up` is cut off and repeated.
+// token makes the launch idempotent: the same lab and name in the same subnet,
+// with the same predecessors, is the same instance, however often `up` is cut off
+// and repeated.
 func (r *run) token(x Instance) string {
-	h := sha256.Sum256([]byte(strings.Join([]string{r.changes.lab.Name, x.Name, r.id("subnet", x.Subnet),
-		fmt.Sprint(r.changes.acc.launched[x.Name])}, "\x00")))
+	before := slices.Sorted(slices.Values(r.changes.acc.launched[x.Name]))
+	h := sha256.Sum256([]byte(strings.Join(append([]string{r.changes.lab.Name, x.Name, r.id("subnet", x.Subnet)}, before...), "\x00")))
 	return "labsim-" + hex.EncodeToString(h[:16])
 }
 
@@ -188,69 +277,79 @@ func (r *run) start(ctx context.Context, id string) error {
 	return r.do(ctx, "StartInstances", &wire.StartInstancesRequest{InstanceIds: []string{id}}, nil)
 }
 
-// resize gives an instance another type, for which it has to be stopped.
-func (r *run) resize(ctx context.Context, id string, x Instance) error {
-	ids := []string{id}
-	if err := r.do(ctx, "StopInstances", &wire.StopInstancesRequest{InstanceIds: ids}, nil); err != nil {
+func (r *run) stop(ctx context.Context, id string) error {
+	if err := r.until(ctx, id, sim.StateStopped, sim.StateRunning); err != nil { // EC2 stops nothing that is pending
 		return err
 	}
-	if err := r.until(ctx, id, sim.StateStopped); err != nil {
+	if err := r.do(ctx, "StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{id}}, nil); err != nil {
+		return err
+	}
+	return r.until(ctx, id, sim.StateStopped)
+}
+
+// resize gives an instance another type, for which it has to be stopped.
+func (r *run) resize(ctx context.Context, id string, x Instance) error {
+	if err := r.stop(ctx, id); err != nil {
 		return err
 	}
 	if err := r.do(ctx, "ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: &id,
 		InstanceType: &wire.AttributeValue{Value: &x.Type}}, nil); err != nil {
 		return err
 	}
-	return r.do(ctx, "StartInstances", &wire.StartInstancesRequest{InstanceIds: ids}, nil)
+	return r.do(ctx, "StartInstances", &wire.StartInstancesRequest{InstanceIds: []string{id}}, nil)
 }
 
-// until waits for an instance to reach one of the states.
+// until waits for an instance to reach one of the states. One that ends instead
+// never does.
 func (r *run) until(ctx context.Context, id string, states ...sim.InstanceState) error {
 	return r.opts.Wait(ctx, func(ctx context.Context) (bool, error) {
 		var out wire.DescribeInstancesResult
 		if err := r.do(ctx, "DescribeInstances", &wire.DescribeInstancesRequest{InstanceIds: []string{id}}, &out); err != nil {
 			return false, err
 		}
-		for _, res := range out.Reservations {
-			for _, i := range res.Instances {
-				if slices.Contains(states, stateOf(i)) {
-					return true, nil
-				}
+		for _, i := range instancesOf(out) {
+			switch s := stateOf(i); {
+			case slices.Contains(states, s):
+				return true, nil
+			case s == sim.StateTerminated:
+				return false, &sim.Failure{What: sim.T("instance %s was terminated meanwhile", id)}
 			}
 		}
 		return false, nil
 	})
 }
 
-func (d *differ) deleteInstance(name string) {
-	is := d.acc.instances[name]
-	delete(d.acc.instances, name)
-	d.changes.List = append(d.changes.List, Change{Verb: Delete, Kind: "instance", Name: name, DestroysData: true,
-		do: func(ctx context.Context, r *run) error { return r.terminate(ctx, []string{str(is.InstanceId)}) }})
-}
-
-// terminate ends instances and waits until they have: what they hold (addresses,
-// volumes, groups) is free then.
-func (r *run) terminate(ctx context.Context, ids []string) error {
-	if len(ids) == 0 {
+// terminate ends an instance and waits until it has: what it holds (address,
+// volumes, groups) is free then. All that are to end are told at once, so that
+// they end at the same time.
+func (r *run) terminate(ctx context.Context, id string) error {
+	ids := []string{id}
+	if len(r.ending) > 0 {
+		ids, r.ending = r.ending, nil
+	} else if r.told[id] {
+		ids = nil
+	}
+	var err error
+	if len(ids) > 0 {
+		err = r.do(ctx, "TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: ids}, nil)
+	}
+	if sim.ErrorCode(err) == notFound && len(ids) > 1 { // one of them ended long ago
+		ids = []string{id}
+		err = r.do(ctx, "TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: ids}, nil)
+	}
+	for _, x := range ids {
+		r.told[x] = true
+	}
+	if err == nil {
+		err = r.until(ctx, id, sim.StateTerminated)
+	}
+	if sim.ErrorCode(err) == notFound {
 		return nil
 	}
-	if err := r.do(ctx, "TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: ids}, nil); err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := r.until(ctx, id, sim.StateTerminated); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
-// delete notes the deletion of a resource that is no instance.
-func (d *differ) delete(kind, name, id string) {
-	d.changes.List = append(d.changes.List, Change{Verb: Delete, Kind: kind, Name: name, DestroysData: kind == "volume",
-		do: func(ctx context.Context, r *run) error { return r.remove(ctx, kind, id) }})
-}
+const notFound = "InvalidInstanceID.NotFound"
 
 func (r *run) remove(ctx context.Context, kind, id string) error {
 	var in any

@@ -6,8 +6,8 @@ import (
 	"labsim/sim"
 )
 
-// Lab is a lab file, checked and in canonical form. The slices are in the
-// order of the names.
+// Lab is a lab file, checked and in canonical form. The slices are in the order
+// of the names, instances in the order in which they are to be launched.
 type Lab struct {
 	Name        string
 	Internet    bool // instances reach the real internet
@@ -61,7 +61,7 @@ type Rule struct {
 type Subnet struct {
 	Name, VPC   string
 	CIDR        netip.Prefix
-	Zone        string // a, b, c; or a zone's full name
+	Zone        string // a, b or c
 	RouteTable  string // "": the VPC's main table
 	MapPublicIP bool
 }
@@ -116,6 +116,10 @@ func (l *Lab) group(name string) (SecurityGroup, bool) {
 
 func (l *Lab) routeTable(name string) (RouteTable, bool) {
 	return named(l.RouteTables, func(t RouteTable) string { return t.Name }, name)
+}
+
+func (l *Lab) instance(name string) (Instance, bool) {
+	return named(l.Instances, func(i Instance) string { return i.Name }, name)
 }
 
 func (l *Lab) volume(name string) (Volume, bool) {

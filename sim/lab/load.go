@@ -54,7 +54,7 @@ func parse(data []byte, ps *problems) (*yaml.Node, bool) {
 			ps.add(0, sim.T("the file is empty"))
 			return nil, false
 		}
-		ps.add(yamlLine(err), sim.T("not YAML: %s", err))
+		ps.add(yamlLine(err), sim.T("not YAML: %s", oneLine(err)))
 		return nil, false
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
@@ -65,11 +65,14 @@ func parse(data []byte, ps *problems) (*yaml.Node, bool) {
 	// keys that stand twice, and cycles.
 	var plain any
 	if err := doc.Decode(&plain); err != nil {
-		ps.add(yamlLine(err), sim.T("not YAML: %s", err))
+		ps.add(yamlLine(err), sim.T("not YAML: %s", oneLine(err)))
 		return nil, false
 	}
 	return follow(doc.Content[0]), true
 }
+
+// oneLine is an error's text in one line: a library's may have several.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 var lineInError = regexp.MustCompile(`line (\d+)`)
 
@@ -133,7 +136,7 @@ func validateCompose(file string, data []byte, ps *problems) {
 		o.ResolvePaths = false
 	})
 	if err != nil {
-		ps.add(yamlLine(err), sim.T("not a Compose file: %s", err))
+		ps.add(yamlLine(err), sim.T("not a Compose file: %s", oneLine(err)))
 	}
 }
 
@@ -157,11 +160,11 @@ func (r *reader) file(v value) {
 		case "x-labsim":
 			r.extension(val)
 		case "services":
-			val.each(func(name string, s value) { r.service(name, s) })
+			val.each(r.sane("service", maxServices, r.service))
 		case "networks":
-			val.each(func(name string, s value) { r.network(name, s) })
+			val.each(r.sane("network", maxNetworks, r.network))
 		case "volumes":
-			val.each(func(name string, s value) { r.volume(name, s) })
+			val.each(r.sane("volume", maxVolumes, r.volume))
 		case "version": // obsolete, and without meaning
 		case "include", "configs", "secrets", "models":
 			val.bad(sim.T("%s is refused: %s", key, sim.T("a lab file can't read other files of the host")))

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"slices"
 
 	"labsim/sim"
 	"labsim/sim/ec2/wire"
@@ -58,10 +57,7 @@ func (d *differ) vpcAttribute(v VPC, name string, want, initial bool) {
 }
 
 func (d *differ) gateway(v VPC) {
-	is, ok := d.acc.gateways[v.Name]
-	attached := ok && slices.ContainsFunc(is.Attachments, func(a wire.InternetGatewayAttachment) bool {
-		return str(a.VpcId) == str(d.acc.vpcs[v.Name].VpcId)
-	})
+	is, attached, ok := d.acc.gatewayOf(v.Name)
 	if !ok {
 		d.add(StepRoutes, Create, "internet-gateway", v.Name, func(ctx context.Context, r *run) error {
 			var out wire.CreateInternetGatewayResult
@@ -75,12 +71,18 @@ func (d *differ) gateway(v VPC) {
 	} else {
 		d.changes.known("internet-gateway", v.Name, str(is.InternetGatewayId))
 	}
-	if !attached {
+	if attached {
+		return
+	}
+	for _, x := range is.Attachments { // somebody has attached it elsewhere
 		d.add(StepRoutes, Update, "internet-gateway", v.Name, func(ctx context.Context, r *run) error {
-			return r.do(ctx, "AttachInternetGateway", &wire.AttachInternetGatewayRequest{
-				InternetGatewayId: ptr(r.id("internet-gateway", v.Name)), VpcId: ptr(r.id("vpc", v.Name))}, nil)
+			return r.do(ctx, "DetachInternetGateway", &wire.DetachInternetGatewayRequest{InternetGatewayId: is.InternetGatewayId, VpcId: x.VpcId}, nil)
 		})
 	}
+	d.add(StepRoutes, Update, "internet-gateway", v.Name, func(ctx context.Context, r *run) error {
+		return r.do(ctx, "AttachInternetGateway", &wire.AttachInternetGatewayRequest{
+			InternetGatewayId: ptr(r.id("internet-gateway", v.Name)), VpcId: ptr(r.id("vpc", v.Name))}, nil)
+	})
 }
 
 func (d *differ) subnet(s Subnet) {
@@ -121,10 +123,11 @@ func (d *differ) routeTable(t RouteTable) {
 	} else {
 		d.changes.known("route-table", t.Name, str(is.RouteTableId))
 	}
-	gateway := str(d.acc.gateways[t.VPC].InternetGatewayId)
+	g, _, _ := d.acc.gatewayOf(t.VPC)
+	gateway := str(g.InternetGatewayId)
 	now := map[string]string{}
 	for _, r := range is.Routes {
-		if str(r.GatewayId) != "local" {
+		if str(r.GatewayId) != "local" && r.DestinationCidrBlock != nil {
 			now[str(r.DestinationCidrBlock)] = str(r.GatewayId)
 		}
 	}
@@ -161,25 +164,21 @@ func (d *differ) route(t RouteTable, dest string, replace bool) {
 // association binds a subnet to its table; a subnet without one falls back to
 // the VPC's main table.
 func (d *differ) association(s Subnet) {
-	id := str(d.acc.subnets[s.Name].SubnetId)
-	var table, association string
-	for name, t := range d.acc.tables {
-		for _, a := range t.Associations {
-			if id != "" && str(a.SubnetId) == id {
-				table, association = name, str(a.RouteTableAssociationId)
-			}
-		}
+	var now association
+	if is, ok := d.acc.subnets[s.Name]; ok {
+		now = d.acc.associations[str(is.SubnetId)]
 	}
+	want, stands := d.acc.tables[s.RouteTable]
 	switch {
-	case table == s.RouteTable:
+	case s.RouteTable == "" && now.id == "", stands && now.table == str(want.RouteTableId):
 	case s.RouteTable == "":
 		d.add(StepRoutes, Delete, "association", s.Name, func(ctx context.Context, r *run) error {
-			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: &association}, nil)
+			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: &now.id}, nil)
 		})
-	case association != "":
+	case now.id != "":
 		d.add(StepRoutes, Update, "association", s.Name, func(ctx context.Context, r *run) error {
 			return r.do(ctx, "ReplaceRouteTableAssociation", &wire.ReplaceRouteTableAssociationRequest{
-				AssociationId: &association, RouteTableId: ptr(r.id("route-table", s.RouteTable))}, nil)
+				AssociationId: &now.id, RouteTableId: ptr(r.id("route-table", s.RouteTable))}, nil)
 		})
 	default:
 		d.add(StepRoutes, Create, "association", s.Name, func(ctx context.Context, r *run) error {
@@ -189,6 +188,7 @@ func (d *differ) association(s Subnet) {
 	}
 }
 
+// disassociate frees the subnets of a table that goes.
 func (d *differ) disassociate(t wire.RouteTable) {
 	for _, a := range t.Associations {
 		if val(a.Main) {
@@ -197,27 +197,6 @@ func (d *differ) disassociate(t wire.RouteTable) {
 		d.add(0, Delete, "association", tag(t.Tags, sim.TagName), func(ctx context.Context, r *run) error {
 			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: a.RouteTableAssociationId}, nil)
 		})
-	}
-}
-
-// withoutSubnets returns t without the associations of subnets that go: they
-// die with their subnet.
-func withoutSubnets(t wire.RouteTable, subnets map[string]wire.Subnet, drop map[string]bool) wire.RouteTable {
-	t.Associations = slices.DeleteFunc(slices.Clone(t.Associations), func(a wire.RouteTableAssociation) bool {
-		for name := range drop {
-			if str(subnets[name].SubnetId) == str(a.SubnetId) {
-				return true
-			}
-		}
-		return false
-	})
-	return t
-}
-
-func (d *differ) detach(g wire.InternetGateway) {
-	for _, a := range g.Attachments {
-		d.add(0, Update, "internet-gateway", tag(g.Tags, sim.TagName), func(ctx context.Context, r *run) error {
-			return r.do(ctx, "DetachInternetGateway", &wire.DetachInternetGatewayRequest{InternetGatewayId: g.InternetGatewayId, VpcId: a.VpcId}, nil)
-		})
+		delete(d.acc.associations, str(a.SubnetId))
 	}
 }

@@ -25,8 +25,13 @@ func (v value) line() int { return v.node.Line }
 
 func (v value) bad(t sim.Text) { v.ps.add(v.line(), t) }
 
-// each calls f for every key of a mapping, in the order of the file.
+// each calls f for every key of a mapping, in the order of the file. Where the
+// mapping takes in others (<<), their keys follow, if it has none of its own.
 func (v value) each(f func(key string, val value)) {
+	v.eachOf(f, map[string]bool{}, 0)
+}
+
+func (v value) eachOf(f func(key string, val value), seen map[string]bool, depth int) {
 	if v.null() {
 		return
 	}
@@ -34,13 +39,25 @@ func (v value) each(f func(key string, val value)) {
 		v.bad(sim.T("%s is to be a mapping (key: value)", v.path))
 		return
 	}
+	var merged []value
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		k := v.node.Content[i]
 		child := value{follow(v.node.Content[i+1]), v.path + "." + k.Value, v.ps}
 		if child.node.Line == 0 || child.null() {
 			child.node.Line = k.Line
 		}
-		f(k.Value, child)
+		if k.Tag == "!!merge" {
+			child.path = v.path
+			child.items(func(x value) { x.path = v.path; merged = append(merged, x) })
+		} else if !seen[k.Value] {
+			seen[k.Value] = true
+			f(k.Value, child)
+		}
+	}
+	for _, m := range merged {
+		if depth < 8 { // the decoder has refused circles; this is for what is merely deep
+			m.eachOf(f, seen, depth+1)
+		}
 	}
 }
 

@@ -54,10 +54,16 @@ func (p *problems) settle() {
 	}
 }
 
-// sorted returns the problems in the order of the file, each once.
+// sorted returns the problems in the order of the file, each once; of very many
+// the first ones and their number.
 func (p *problems) sorted() []Problem {
 	slices.SortStableFunc(p.list, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	return slices.CompactFunc(p.list, func(a, b Problem) bool { return a.String() == b.String() })
+	list := slices.CompactFunc(p.list, func(a, b Problem) bool { return a.String() == b.String() })
+	if more := len(list) - maxProblems; more > 0 {
+		fatal := Fatal(list)
+		list = append(list[:maxProblems:maxProblems], Problem{File: p.file, Text: sim.T("and %d more", more), Warning: !fatal})
+	}
+	return list
 }
 
 // Fatal reports whether the file can't be used.

@@ -3,6 +3,7 @@ package lab
 import (
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"labsim/sim"
 )
@@ -45,11 +46,11 @@ func (r *reader) service(name string, v value) {
 		"networks":   func(v value) { r.legs(&x, v) },
 		"volumes":    func(v value) { v.items(func(v value) { r.mount(&x, v) }) },
 		"depends_on": func(v value) { r.dependsOn(name, v) },
-		"labels":     func(v value) { labels(x.Tags, v) },
+		"labels":     func(v value) { r.labels(x.Tags, v) },
 		"x-labsim-instance": func(v value) {
 			v.fields(map[string]field{
 				"instance_type": func(v value) { x.Type = v.str(); r.lines["type of "+name] = v.line() },
-				"key_name":      set(&x.KeyName),
+				"key_name":      func(v value) { x.KeyName = r.keyName(v) },
 				"security_groups": func(v value) {
 					x.Groups = v.strings()
 					r.lines["groups of "+name] = v.line()
@@ -113,7 +114,7 @@ func (r *reader) mount(x *Instance, v value) {
 	case strings.HasPrefix(m.Volume, ".") || strings.HasPrefix(m.Volume, "/") || strings.HasPrefix(m.Volume, "~"):
 		v.bad(sim.T("%s is refused: %s", m.Volume, reachesHost))
 		return
-	case !strings.HasPrefix(m.Path, "/") || m.Path == "/" || strings.ContainsAny(m.Path, ":") || strings.HasPrefix(m.Path, "/.labsim"):
+	case !mountPoint(m.Path):
 		v.bad(sim.T("%s: %q can't be a mount point", v.path, m.Path))
 	}
 	r.lines["mount "+x.Name+" "+m.Volume] = v.line()
@@ -139,13 +140,23 @@ func (r *reader) dependsOn(name string, v value) {
 }
 
 // labels become the instance's tags; a list of KEY=VALUE or a mapping.
-func labels(tags map[string]string, v value) {
+func (r *reader) labels(tags map[string]string, v value) {
+	label := func(k, val string, at value) {
+		switch own := reservedTag(k); {
+		case own != "":
+			at.bad(sim.T("%s: a label can't be named %q: %s is not for users", v.path, k, own))
+		case k == "" || len(tags) >= maxLabels || utf8.RuneCountInString(k) > sim.MaxTagKeyLen || utf8.RuneCountInString(val) > sim.MaxTagValueLen:
+			at.bad(sim.T("%s: an instance has at most %d labels, of 1 to %d characters with values of at most %d", v.path, maxLabels, sim.MaxTagKeyLen, sim.MaxTagValueLen))
+		default:
+			tags[k] = val
+		}
+	}
 	if v.node.Kind == mappingNode {
-		v.each(func(k string, v value) { tags[k] = v.str() })
+		v.each(func(k string, val value) { label(k, val.str(), val) })
 		return
 	}
-	v.items(func(v value) {
-		k, val, _ := strings.Cut(v.str(), "=")
-		tags[k] = val
+	v.items(func(x value) {
+		k, val, _ := strings.Cut(x.str(), "=")
+		label(k, val, x)
 	})
 }

@@ -157,4 +157,6 @@ var _ = add(map[string]string{
 	"no Docker": "Docker 없음",
 	"no Docker · simulated · the EC2 API is real": "Docker 없음 · 모의 실행 · EC2 API는 실제",
 	"the simulated control plane does not start":  "모의 컨트롤 플레인이 시작되지 않습니다",
+	"   %s %s %s, with its data":                  "   %s %s %s (데이터 포함)",
+	"What goes":                                   "지우는 것",
 })

@@ -81,4 +81,15 @@ var _ = add(map[string]string{
 	"%s: a volume's driver is labsim:latest, not %q; it may be left out":   "%s: 볼륨의 driver는 labsim:latest입니다. %q은(는) 안 됩니다. 생략해도 됩니다",
 	"%s: a volume is mounted as NAME:/path, not %q":                        "%s: 볼륨은 NAME:/path로 마운트합니다. %q은(는) 아닙니다",
 	"%s: %q can't be a mount point":                                        "%s: %q은(는) 마운트 지점이 될 수 없습니다",
+
+	// what a stranger's file can't have
+	"a lab has at most %d of a kind, here %s": "실습에는 종류마다 최대 %d개까지 둘 수 있습니다. 여기는 %s입니다",
+	"%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet": "%q은(는) %s의 이름이 될 수 없습니다: 영문자, 숫자, _ . - 최대 63자, 영문자나 숫자로 시작, internet은 안 됩니다",
+	"%s: EC2 takes at most 255 letters without accents, digits, spaces and ._-:/()#,@[]+=&;{}!$*":                    "%s: EC2는 영문자, 숫자, 공백, ._-:/()#,@[]+=&;{}!$* 최대 255자를 받습니다",
+	"%s stands for %d rules; a group has at most %d":                                                                 "%s은(는) 규칙 %d개에 해당합니다. 보안 그룹에는 최대 %d개입니다",
+	"security group %s has more than %d rules in one direction":                                                      "보안 그룹 %s의 한 방향 규칙이 %d개를 넘습니다",
+	"%s: a label can't be named %q: %s is not for users":                                                             "%s: 레이블 이름으로 %q을(를) 쓸 수 없습니다: %s은(는) 사용자용이 아닙니다",
+	"%s: an instance has at most %d labels, of 1 to %d characters with values of at most %d":                         "%s: 인스턴스의 레이블은 최대 %d개, 이름은 1~%d자, 값은 최대 %d자입니다",
+	"and %d more":                          "외 %d개",
+	"instance %s was terminated meanwhile": "그사이 인스턴스 %s이(가) 종료되었습니다",
 })

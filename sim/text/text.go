@@ -59,11 +59,16 @@ func In(l Lang, t sim.Text) string {
 }
 
 // argument turns a Text among the arguments into the language; one that came
-// over JSON arrives as a map, a whole number as a float64.
+// over JSON arrives as a map, a whole number as a float64. What came from a file
+// or a tag can't drive the terminal.
 func argument(l Lang, a any) any {
 	switch x := a.(type) {
 	case sim.Text:
 		return In(l, x)
+	case string:
+		return sim.Printable(x)
+	case error:
+		return sim.Printable(x.Error())
 	case map[string]any:
 		if f, ok := x["Format"].(string); ok {
 			args, _ := x["Args"].([]any)

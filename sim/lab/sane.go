@@ -1,0 +1,81 @@
+package lab
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"labsim/sim"
+)
+
+// What a lab may have. A file comes from a stranger: it must be neither a way to
+// keep this machine busy for hours nor one to fool its user.
+const (
+	maxServices    = 200
+	maxNetworks    = 200 // EC2's quota of subnets per VPC
+	maxVolumes     = 200
+	maxVPCs        = 20
+	maxRouteTables = 200
+	maxGroups      = 200
+	maxRules       = 60 // EC2's quota per group and direction
+	maxLabels      = sim.MaxTags - 5
+	maxProblems    = 50 // shown at once
+)
+
+// saneName is what may name a resource: it becomes a part of the names of Docker's
+// objects and of files, and is printed.
+var saneName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
+
+// sane passes on what has a name that can be used, up to a number of them.
+func (r *reader) sane(kind string, most int, f func(name string, v value)) func(string, value) {
+	n := 0
+	return func(key string, v value) {
+		switch n++; {
+		case n == most+1:
+			v.bad(sim.T("a lab has at most %d of a kind, here %s", most, kind))
+		case n > most:
+		case !saneName.MatchString(key) || key == "internet":
+			v.ps.add(v.line(), sim.T("%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet", key, kind))
+		default:
+			f(key, v)
+		}
+	}
+}
+
+func (r *reader) keyName(v value) string {
+	s := v.str()
+	if !saneName.MatchString(s) {
+		v.bad(sim.T("%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet", s, "key"))
+		return ""
+	}
+	return s
+}
+
+// groupDescription is what EC2 takes (EC2 API, CreateSecurityGroup, GroupDescription).
+var groupDescription = regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
+
+func (r *reader) description(v value) string {
+	s := v.str()
+	if !groupDescription.MatchString(s) {
+		v.bad(sim.T("%s: EC2 takes at most 255 letters without accents, digits, spaces and ._-:/()#,@[]+=&;{}!$*", v.path))
+	}
+	return s
+}
+
+var plainPath = regexp.MustCompile(`^(/[a-zA-Z0-9_.-]+)+$`)
+
+// mountPoint reports whether a volume can be mounted at a path of the guest: not
+// over what the guest itself lives of.
+func mountPoint(p string) bool {
+	if !plainPath.MatchString(p) || path.Clean(p) != p || len(p) > sim.MaxTagValueLen {
+		return false
+	}
+	top, rest, _ := strings.Cut(p[1:], "/")
+	switch top {
+	case "proc", "sys", "dev", ".labsim":
+		return false
+	case "bin", "sbin", "lib", "lib64", "usr", "etc":
+		return rest != ""
+	}
+	return true
+}
