@@ -194,7 +194,7 @@ const lowDisk = 2 << 30
 
 func (e *Engine) checkKernel(ctx context.Context) []Finding {
 	subject := sim.T("kernel")
-	image, _, err := e.anyImage(ctx, "")
+	image, _, err := e.anyImage(ctx)
 	if err != nil {
 		return []Finding{ofFailure(subject, err)}
 	}

@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 
+	"labsim/images"
 	"labsim/sim"
 )
 
@@ -61,19 +63,28 @@ func (e *Engine) tagLatest(ctx context.Context, id string, tags []string) error 
 	return e.c.ImageTag(ctx, id, latest)
 }
 
-// anyImage returns a system image that stands, of that build if there is one, or "".
-func (e *Engine) anyImage(ctx context.Context, build string) (ref, ofBuild string, err error) {
+// anyImage returns a system image that stands: of the first of the builds that
+// has one, else the one that was installed last, else any; "" if there is none.
+func (e *Engine) anyImage(ctx context.Context, builds ...string) (ref, build string, err error) {
 	list, err := e.c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", sim.LabelBuild))})
 	if err != nil {
 		return "", "", err
 	}
+	best := -1
 	for _, i := range list {
 		b := i.Labels[sim.LabelBuild]
-		if ref == "" || b == build {
-			ref, ofBuild = i.ID, b
+		rank := 0
+		if slices.Contains(i.RepoTags, imageOf("latest")) {
+			rank = 1
+		}
+		if at := slices.Index(builds, b); at >= 0 {
+			rank = 2 + len(builds) - at
+		}
+		if rank > best {
+			best, ref, build = rank, i.ID, b
 		}
 	}
-	return ref, ofBuild, nil
+	return ref, build, nil
 }
 
 // binaryOf takes labsim out of the system image: the build that was installed,

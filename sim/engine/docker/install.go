@@ -14,6 +14,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
+	"labsim/images"
 	"labsim/sim"
 	verbs "labsim/sim/agent/oneshot"
 )

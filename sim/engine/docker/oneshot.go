@@ -74,7 +74,8 @@ func (e *Engine) follow(ctx context.Context, id string) ([]byte, error) {
 		return nil, err
 	}
 	defer stream.Close()
-	ended, errs := e.c.ContainerWait(ctx, id, container.WaitConditionNextExit)
+	// Until it is removed: a container that is still going would look like a rest of the site.
+	ended, errs := e.c.ContainerWait(ctx, id, container.WaitConditionRemoved)
 	if err := e.c.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		return nil, err
 	}

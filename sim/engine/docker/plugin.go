@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types"
 
 	verbs "labsim/sim/agent/oneshot"
@@ -69,7 +70,8 @@ func (e *Engine) agentStep(ctx context.Context, b program, dataDir func() error)
 // busy says that somebody else changes the plugin at this moment.
 func busy(err error) bool {
 	s := err.Error()
-	return conflict(err) || notFound(err) || strings.Contains(s, "is enabled") || strings.Contains(s, "is disabled") ||
+	return conflict(err) || notFound(err) || errdefs.IsUnavailable(err) || strings.Contains(s, "locked for") ||
+		strings.Contains(s, "is enabled") || strings.Contains(s, "is disabled") ||
 		strings.Contains(s, "already enabled") || strings.Contains(s, "already disabled")
 }
 

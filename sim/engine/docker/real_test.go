@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"labsim/images"
 	"labsim/sim"
 )
 
@@ -35,7 +36,7 @@ func realEngine(t *testing.T, name string) *Engine {
 		defer e.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
-		if _, err := e.Uninstall(ctx, UninstallOptions{Volumes: true}); err != nil {
+		if _, err := e.Uninstall(ctx, UninstallOptions{Volumes: true, Binary: built.file}); err != nil {
 			t.Errorf("uninstall: %v", err)
 		}
 	})

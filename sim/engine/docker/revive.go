@@ -9,6 +9,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/volume"
 
+	"labsim/images"
 	verbs "labsim/sim/agent/oneshot"
 	"labsim/sim/agent/plugin"
 )

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/docker/docker/api/types"
@@ -12,8 +13,10 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 
+	"labsim/images"
 	"labsim/sim"
 	verbs "labsim/sim/agent/oneshot"
+	"labsim/sim/agent/plugin"
 )
 
 // UninstallOptions say how much goes.
@@ -115,7 +118,7 @@ func (u *uninstall) look(ctx context.Context) (found bool, err error) {
 	if err == nil {
 		u.agent = p
 	}
-	u.image, u.build, err = e.anyImage(ctx, u.buildOfSite())
+	u.image, u.build, err = e.anyImage(ctx, u.builds()...)
 	if err != nil {
 		return false, err
 	}
@@ -123,16 +126,27 @@ func (u *uninstall) look(ctx context.Context) (found bool, err error) {
 	if err != nil && !notFound(err) {
 		return false, err
 	}
-	return err == nil || u.agent != nil || len(u.uses) > 0 || len(u.nets) > 0, nil
+	state := err == nil
+	// Another labsim's one-shot is no sign that the site stands.
+	stands := slices.ContainsFunc(u.uses, func(c container.Summary) bool { return c.Labels[sim.LabelKind] != kindOneshot })
+	return state || stands || u.agent != nil || len(u.nets) > 0, nil
 }
 
-func (u *uninstall) buildOfSite() string {
+// builds are the builds whose image serves best, the best first.
+func (u *uninstall) builds() []string {
+	var out []string
 	for _, c := range u.uses {
 		if c.Labels[sim.LabelKind] == kindControl {
-			return c.Labels[sim.LabelBuild]
+			out = append(out, c.Labels[sim.LabelBuild])
 		}
 	}
-	return ""
+	if u.agent != nil {
+		out = append(out, plugin.Build(u.agent.Config.Description))
+	}
+	if own, err := images.BuildHash(u.o.Binary); err == nil {
+		out = append(out, own)
+	}
+	return out
 }
 
 // siteNetworks picks the site's: by label, and by driver those that lost it.

@@ -1,0 +1,161 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types"
+
+	"labsim/sim"
+)
+
+// The whole life of a site's box: up, up again, up of two at once, down.
+func TestInstall(t *testing.T) {
+	e := realEngine(t, "install")
+	ctx := t.Context()
+	if _, err := e.Find(ctx); !errors.Is(err, ErrNotUp) {
+		t.Fatalf("find before: %v, want ErrNotUp", err)
+	}
+	o := InstallOptions{Binary: labsimBinary(t)}
+	first := install(t, e, o)
+	if !first.Changed {
+		t.Error("the first install had nothing to do")
+	}
+	again := install(t, e, o)
+	if again.Changed || again.Port != first.Port || again.Token != first.Token || again.Public != first.Public {
+		t.Errorf("the second install: %+v, the first: %+v", again, first)
+	}
+	found, err := e.Find(ctx)
+	if err != nil || *found != *again {
+		t.Errorf("find: %+v, %v, want %+v", found, err, again)
+	}
+	t.Run("repairs", func(t *testing.T) { testRepairs(t, e, o, first) })
+	t.Run("options", func(t *testing.T) { testOptions(t, e, o, first) })
+	t.Run("uninstall", func(t *testing.T) { testUninstall(t, e) })
+}
+
+func install(t *testing.T, e *Engine, o InstallOptions) *Control {
+	t.Helper()
+	begin := time.Now()
+	c, err := e.Install(t.Context(), o)
+	if err != nil {
+		t.Fatalf("install: %v", err)
+	}
+	t.Logf("install: %v, changed: %v", time.Since(begin).Round(time.Millisecond), c.Changed)
+	return c
+}
+
+// testRepairs breaks the box in every way that docker's commands offer.
+func testRepairs(t *testing.T, e *Engine, o InstallOptions, want *Control) {
+	ctx, name := t.Context(), e.site.Plugin()
+	for _, c := range []struct {
+		what string
+		do   func() error
+	}{
+		{"agent disabled", func() error { return e.c.PluginDisable(ctx, name, types.PluginDisableOptions{Force: true}) }},
+		{"agent removed", func() error { return e.removeAgent(ctx) }},
+		{"control removed", func() error { return e.removeContainer(ctx, e.site.Control()) }},
+		{"control killed", func() error { return e.c.ContainerKill(ctx, e.site.Control(), "KILL") }},
+	} {
+		if err := c.do(); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if got := install(t, e, o); got.Port != want.Port || got.Token != want.Token {
+			t.Errorf("%s: %+v, want %+v", c.what, got, want)
+		}
+	}
+}
+
+// testOptions asks for what is taken and for what differs.
+func testOptions(t *testing.T, e *Engine, o InstallOptions, first *Control) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var f *sim.Failure
+	o.Port = l.Addr().(*net.TCPAddr).Port
+	if _, err := e.Install(t.Context(), o); !errors.As(err, &f) || len(f.Next) == 0 {
+		t.Errorf("a port that is taken: %v, want a Failure with advice", err)
+	}
+	l.Close()
+	if got := install(t, e, o); got.Port != o.Port || got.Token != first.Token {
+		t.Errorf("a port that is free: %+v", got)
+	}
+	o.Port, o.PublicCIDR = 0, netip.MustParsePrefix("172.17.0.0/24")
+	if _, err := e.Install(t.Context(), o); !errors.As(err, &f) || len(f.Next) == 0 {
+		t.Errorf("a range that overlaps Docker's bridge: %v, want a Failure with advice", err)
+	}
+}
+
+func testUninstall(t *testing.T, e *Engine) {
+	begin := time.Now()
+	done, err := e.Uninstall(t.Context(), UninstallOptions{Volumes: true})
+	if err != nil || done.Nothing {
+		t.Errorf("uninstall: %+v, %v", done, err)
+	}
+	t.Logf("uninstall: %v", time.Since(begin).Round(time.Millisecond))
+	nothingLeft(t, e)
+	if done, err = e.Uninstall(t.Context(), UninstallOptions{}); err != nil || !done.Nothing {
+		t.Errorf("uninstall of nothing: %+v, %v", done, err)
+	}
+}
+
+// nothingLeft fails if anything of the site stands.
+func nothingLeft(t *testing.T, e *Engine) {
+	t.Helper()
+	u := &uninstall{e: e}
+	if found, err := u.look(t.Context()); found || err != nil {
+		t.Errorf("left: agent %v, containers %v, networks %v, %v", u.agent, u.uses, u.nets, err)
+	}
+}
+
+// Two at once both end well, with one and the same box.
+func TestInstallAtOnce(t *testing.T) {
+	e := realEngine(t, "twice")
+	o := InstallOptions{Binary: labsimBinary(t)}
+	var wg sync.WaitGroup
+	got, errs := make([]*Control, 2), make([]error, 2)
+	for i := range got {
+		wg.Go(func() { got[i], errs[i] = e.Install(t.Context(), o) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	if got[0].Port != got[1].Port || got[0].Token != got[1].Token {
+		t.Errorf("two boxes: %+v and %+v", got[0], got[1])
+	}
+}
+
+// An install that is cut off anywhere is finished by the next one, or taken
+// away by uninstall.
+func TestInstallCutOff(t *testing.T) {
+	e := realEngine(t, "cut")
+	o := InstallOptions{Binary: labsimBinary(t)}
+	withImage(t, e)
+	for _, after := range []time.Duration{50, 300, 600, 1000, 1500} {
+		ctx, cancel := context.WithTimeout(t.Context(), after*time.Millisecond)
+		_, err := e.Install(ctx, o)
+		cancel()
+		t.Logf("cut off after %d ms: %v", after, err)
+	}
+	install(t, e, o)
+	testUninstall(t, e)
+}
+
+// An agent that was removed by hand, or hangs, keeps nobody from uninstalling.
+func TestUninstallWithoutAgent(t *testing.T) {
+	e := realEngine(t, "noagent")
+	o := InstallOptions{Binary: labsimBinary(t)}
+	install(t, e, o)
+	if err := e.removeAgent(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	testUninstall(t, e)
+}
