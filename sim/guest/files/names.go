@@ -165,7 +165,10 @@ func mktemp(c *applet.Call) int {
 		for range xs {
 			name = append(name, letters[rand.IntN(len(letters))])
 		}
-		path := filepath.Join(dir, string(name))
+		path := string(name)
+		if dir != "" {
+			path = strings.TrimSuffix(dir, "/") + "/" + path
+		}
 		var err error
 		switch {
 		case f.Has('u'):

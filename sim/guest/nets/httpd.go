@@ -83,7 +83,13 @@ func daemon(c *applet.Call, args []string) int {
 	}
 	// The working directory stays: -h may be relative.
 	cmd := &exec.Cmd{Path: self, Args: append([]string{"httpd"}, args...), Env: append(os.Environ(), httpdReady+"=1"),
-		Stdout: os.Stdout, Stderr: os.Stderr, ExtraFiles: []*os.File{w}, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+		ExtraFiles: []*os.File{w}, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	// What it has to say goes to the instance's console: a pipe of the caller's
+	// would stay open for ever.
+	if console, err := os.OpenFile("/dev/console", os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+		cmd.Stderr = console
+		defer console.Close()
+	}
 	if err := cmd.Start(); err != nil {
 		return c.Fail("%v", err)
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
+
 	"labsim/sim/guest/applet"
 )
 
@@ -234,6 +236,7 @@ func (n *nc) talk(conn net.Conn) int {
 	}()
 	select {
 	case <-received:
+		n.finishSending(sent)
 		return 0
 	case <-sent:
 	}
@@ -248,6 +251,17 @@ func (n *nc) talk(conn net.Conn) int {
 	case <-quit:
 	}
 	return 0
+}
+
+// finishSending: what waits in a pipe still goes out; nobody has to press a key.
+func (n *nc) finishSending(sent <-chan struct{}) {
+	if f, ok := n.call.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return
+	}
+	select {
+	case <-sent:
+	case <-time.After(300 * time.Millisecond):
+	}
 }
 
 // idleReader ends after that much silence.

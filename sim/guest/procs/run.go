@@ -20,6 +20,10 @@ import (
 
 // replace becomes the command args; it returns only on failure.
 func replace(c *applet.Call, args, env []string) int {
+	if os.Getenv("PATH") == "" { // as execvp does
+		os.Setenv("PATH", "/usr/bin:/bin")
+		defer os.Unsetenv("PATH")
+	}
 	path, err := exec.LookPath(args[0])
 	if err != nil {
 		return notFound(c, args[0], err)

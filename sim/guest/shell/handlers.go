@@ -51,6 +51,8 @@ func (s *shell) onCall(ctx context.Context, args []string) ([]string, error) {
 		}
 		s.replace(hc, args[1:])
 		return append([]string{"exec"}, args[1:]...), nil // not possible here: run it and exit
+	case callLate:
+		return []string{"eval", quoteWords(args[2:]) + " " + args[1]}, nil
 	case "eval":
 		return []string{"eval", rewriteText(strings.Join(args[1:], " "))}, nil
 	case "trap":
@@ -109,6 +111,9 @@ func (s *shell) onExec(interp.ExecHandlerFunc) interp.ExecHandlerFunc {
 func (s *shell) external(hc interp.HandlerContext, args []string) int {
 	path, status := s.find(hc, args[0])
 	if status != 0 {
+		return status
+	}
+	if status, done := s.runInside(hc, path, args); done {
 		return status
 	}
 	cmd := &exec.Cmd{Path: path, Args: args, Env: environ(hc.Env), Dir: hc.Dir, Stdin: hc.Stdin, Stdout: hc.Stdout, Stderr: hc.Stderr}

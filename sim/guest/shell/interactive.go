@@ -45,6 +45,9 @@ func (s *shell) interact() int {
 			if s.runner.Exited() {
 				return status
 			}
+			if status == 128+int(syscall.SIGINT) {
+				fmt.Fprintln(s.call.Err) // the terminal has shown ^C only
+			}
 		}
 		if code := s.pendingTraps(); code != "" {
 			if f, err := newParser().Parse(strings.NewReader(code), s.name); err == nil && len(f.Stmts) > 0 {
@@ -73,7 +76,7 @@ func (s *shell) readCommand(r lines) ([]*syntax.Stmt, error) {
 		text += line + "\n"
 		f, err := newParser().Parse(strings.NewReader(text), "")
 		if err == nil && !strings.HasSuffix(line, "\\") {
-			walk(f, true)
+			walkStream(f, true, true)
 			return f.Stmts, nil
 		}
 		if err != nil && !syntax.IsIncomplete(err) {

@@ -1,6 +1,8 @@
 package shell
 
 import (
+	"os"
+	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/interp"
@@ -12,7 +14,9 @@ const (
 	callJob  = "__labsim_job"  // NAME SOURCE PARAMS...: start a job
 	callExec = "__labsim_exec" // CMD ARGS...: replace this process
 	callDo   = "__labsim_do"   // a builtin of ours
+	callLate = "__labsim_late" // REDIRECTIONS CMD ARGS...: open files after the words were expanded
 	varJob   = "__labsim_pid"  // $!
+	varName  = "__labsim_name" // $0, where the interpreter runs single statements
 )
 
 // rewrite prepares a parsed script, in place.
@@ -25,7 +29,10 @@ func rewrite(f *syntax.File) {
 
 // walk rewrites below n. main says that what it meets runs in the process of
 // the shell itself, where exec may replace it.
-func walk(n syntax.Node, main bool) {
+func walk(n syntax.Node, main bool) { walkStream(n, main, false) }
+
+// walkStream: stream says that statements are run one by one.
+func walkStream(n syntax.Node, main, stream bool) {
 	syntax.Walk(n, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Stmt:
@@ -33,6 +40,7 @@ func walk(n syntax.Node, main bool) {
 				background(n)
 				return true // for the words of the new call
 			}
+			lateRedirects(n)
 			if call, ok := n.Cmd.(*syntax.CallExpr); ok && main && len(call.Args) > 1 && call.Args[0].Lit() == "exec" && !strings.HasPrefix(call.Args[1].Lit(), "-") {
 				call.Args[0] = literal(callExec)
 			}
@@ -40,21 +48,24 @@ func walk(n syntax.Node, main bool) {
 			if n.Param != nil && n.Param.Value == "!" {
 				n.Short, n.Param.Value = false, varJob
 			}
+			if n.Param != nil && n.Param.Value == "0" && stream {
+				n.Short, n.Param.Value = false, varName
+			}
 		case *syntax.Subshell:
-			return descend(n.Stmts, main)
+			return descend(n.Stmts, main, stream)
 		case *syntax.CmdSubst:
-			return descend(n.Stmts, main)
+			return descend(n.Stmts, main, stream)
 		case *syntax.ProcSubst:
-			return descend(n.Stmts, main)
+			return descend(n.Stmts, main, stream)
 		case *syntax.FuncDecl:
 			if main {
-				walk(n.Body, false)
+				walkStream(n.Body, false, stream)
 				return false
 			}
 		case *syntax.BinaryCmd:
 			if main && (n.Op == syntax.Pipe || n.Op == syntax.PipeAll) {
-				walk(n.X, false)
-				walk(n.Y, false)
+				walkStream(n.X, false, stream)
+				walkStream(n.Y, false, stream)
 				return false
 			}
 		}
@@ -64,12 +75,12 @@ func walk(n syntax.Node, main bool) {
 
 // descend walks what runs in a goroutine of the interpreter; it returns whether
 // the walk that asks should go on by itself.
-func descend(stmts []*syntax.Stmt, main bool) bool {
+func descend(stmts []*syntax.Stmt, main, stream bool) bool {
 	if !main {
 		return true
 	}
 	for _, s := range stmts {
-		walk(s, false)
+		walkStream(s, false, stream)
 	}
 	return false
 }
@@ -79,6 +90,15 @@ func background(s *syntax.Stmt) {
 	job := *s
 	job.Background = false
 	job.Comments = nil
+	syntax.Walk(&job, func(n syntax.Node) bool {
+		if w, ok := n.(*syntax.Word); ok {
+			shellPID(w.Parts)
+		}
+		if q, ok := n.(*syntax.DblQuoted); ok {
+			shellPID(q.Parts)
+		}
+		return true
+	})
 	var src strings.Builder
 	syntax.NewPrinter().Print(&src, &job)
 	name := ""
@@ -91,6 +111,46 @@ func background(s *syntax.Stmt) {
 	*s = syntax.Stmt{Position: s.Position, Semicolon: s.Semicolon, Cmd: &syntax.CallExpr{
 		Args: []*syntax.Word{literal(callJob), quoted(name), quoted(src.String()), params},
 	}}
+}
+
+// shellPID puts in the number for $$, which is the shell's in its jobs, too.
+func shellPID(parts []syntax.WordPart) {
+	for i, p := range parts {
+		if e, ok := p.(*syntax.ParamExp); ok && e.Param != nil && e.Param.Value == "$" && e.Short {
+			parts[i] = &syntax.Lit{Value: strconv.Itoa(os.Getpid())}
+		}
+	}
+}
+
+// lateRedirects has the words of `echo $(cat f) > f` expanded before f is
+// emptied, as POSIX has it; the interpreter would do it the other way round.
+func lateRedirects(s *syntax.Stmt) {
+	call, ok := s.Cmd.(*syntax.CallExpr)
+	if !ok || len(call.Assigns) > 0 || len(call.Args) == 0 {
+		return
+	}
+	writes := false
+	for _, r := range s.Redirs {
+		if r.Hdoc != nil || r.Op == syntax.WordHdoc {
+			return
+		}
+		writes = writes || r.Op == syntax.RdrOut || r.Op == syntax.RdrAll || r.Op == syntax.RdrClob
+	}
+	substitutes := false
+	for _, w := range call.Args {
+		syntax.Walk(w, func(n syntax.Node) bool {
+			_, is := n.(*syntax.CmdSubst)
+			substitutes = substitutes || is
+			return !substitutes
+		})
+	}
+	if !writes || !substitutes || call.Args[0].Lit() == "exec" {
+		return
+	}
+	var src strings.Builder
+	syntax.NewPrinter().Print(&src, &syntax.Stmt{Redirs: s.Redirs})
+	s.Redirs = nil
+	call.Args = append([]*syntax.Word{literal(callLate), quoted(strings.TrimSpace(src.String()))}, call.Args...)
 }
 
 // execLast makes a script of one plain command become that command, so that no

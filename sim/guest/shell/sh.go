@@ -75,6 +75,9 @@ func Main(c *applet.Call) int {
 	switch {
 	case isFile:
 		return s.runText(script)
+	}
+	s.name0()
+	switch {
 	case inv.interactive || isTerminal(c.In) && isTerminal(c.Err):
 		return s.interact()
 	}
@@ -189,8 +192,7 @@ func (s *shell) runText(text string) int {
 func (s *shell) runStream(in io.Reader) int {
 	var last error
 	err := newParser().Stmts(&lineReader{r: in}, func(stmt *syntax.Stmt) bool {
-		f := &syntax.File{Name: s.name, Stmts: []*syntax.Stmt{stmt}}
-		walk(f, true)
+		walkStream(stmt, true, true)
 		last = s.runner.Run(context.Background(), stmt)
 		return !s.runner.Exited()
 	})
@@ -219,6 +221,13 @@ func (s *shell) finish(err error) int {
 		return int(status)
 	}
 	return s.call.Fail("%v", err)
+}
+
+// name0 sets what stands for $0 when statements are run one by one.
+func (s *shell) name0() {
+	if f, err := newParser().Parse(strings.NewReader(varName+"="+quote(s.name)), s.name); err == nil {
+		s.runner.Run(context.Background(), f.Stmts[0])
+	}
 }
 
 func (s *shell) source(path string) {

@@ -65,6 +65,8 @@ func seq(c *applet.Call) int {
 			wide = true
 		case args[0] == "-s" && len(args) > 1:
 			sep, args = args[1], args[1:]
+		case strings.HasPrefix(args[0], "-s") && len(args[0]) > 2:
+			sep = args[0][2:]
 		case args[0] == "-f" && len(args) > 1:
 			format, args = args[1], args[1:]
 		default:

@@ -19,11 +19,16 @@ type sedRun struct {
 	after   []string // what a and r append at the end of the cycle
 	files   map[string]*os.File
 	quiet   bool
+	open    bool // the last line that was printed still lacks its newline
+	noEnd   bool // as the last line of the input does
 }
 
 func (s *sedScript) run(in io.Reader, w *bufio.Writer, quiet bool) (status int, err error) {
 	r := &sedRun{in: bufio.NewReader(in), w: w, quiet: quiet, files: map[string]*os.File{}}
 	defer func() {
+		if r.open && !r.noEnd {
+			w.WriteByte('\n')
+		}
 		for _, f := range r.files {
 			f.Close()
 		}
@@ -43,7 +48,8 @@ func (r *sedRun) read() *string {
 	if err != nil && line == "" {
 		return nil
 	}
-	line = strings.TrimSuffix(line, "\n")
+	line, ended := strings.CutSuffix(line, "\n")
+	r.noEnd = !ended
 	return &line
 }
 
@@ -56,7 +62,20 @@ func (r *sedRun) advance() bool {
 	return true
 }
 
-func (r *sedRun) print(text string) { fmt.Fprintln(r.w, text) }
+// print prints a line; its newline waits for what comes, as the last line may
+// have none.
+func (r *sedRun) print(text string) {
+	r.write(text)
+	r.open = true
+}
+
+func (r *sedRun) write(text string) {
+	if r.open {
+		r.w.WriteByte('\n')
+		r.open = false
+	}
+	r.w.WriteString(text)
+}
 
 // end is the end of a cycle.
 func (r *sedRun) end(show bool) {
@@ -64,7 +83,7 @@ func (r *sedRun) end(show bool) {
 		r.print(r.pattern)
 	}
 	for _, a := range r.after {
-		r.w.WriteString(a)
+		r.write(a)
 	}
 	r.after = nil
 }
@@ -94,7 +113,7 @@ func (s *sedScript) cycle(r *sedRun) (quit, restart bool, status int, err error)
 			r.pattern = rest
 			return false, more, 0, nil
 		case '=':
-			fmt.Fprintln(r.w, r.line)
+			r.print(fmt.Sprint(r.line))
 		case 'q':
 			r.end(true)
 			return true, false, c.nth, nil
@@ -139,7 +158,7 @@ func (s *sedScript) cycle(r *sedRun) (quit, restart bool, status int, err error)
 			data, _ := os.ReadFile(c.text)
 			r.after = append(r.after, string(data))
 		case 'w':
-			err = r.write(c.text)
+			err = r.writeFile(c.text)
 		case 'l':
 			r.print(strings.Trim(fmt.Sprintf("%q", r.pattern), `"`) + "$")
 		case 'y':
@@ -167,7 +186,7 @@ func (s *sedScript) cycle(r *sedRun) (quit, restart bool, status int, err error)
 	return false, false, 0, nil
 }
 
-func (r *sedRun) write(name string) error {
+func (r *sedRun) writeFile(name string) error {
 	f := r.files[name]
 	if f == nil {
 		var err error
