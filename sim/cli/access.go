@@ -216,7 +216,7 @@ func (ac *access) blame(ctx context.Context, x expectation, r dataplane.ProbeRes
 		for _, fix := range v.Fix {
 			f.Fix = append(f.Fix, fix.Text)
 			for _, c := range fix.Commands {
-				f.Fix = append(f.Fix, sim.Cmd("labsim %s", c))
+				f.Fix = append(f.Fix, command(c))
 			}
 		}
 	case r.Refused:

@@ -42,6 +42,8 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // usageError is a command line that can't be meant.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
 // Main runs labsim and returns its exit code.
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -85,6 +87,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
+		Args:          cobra.ArbitraryArgs,
+		RunE:          a.noCommand,
 		Use:           "labsim",
 		Short:         a.say(sim.T("an EC2 region in a box: real packets, real disks, offline")),
 		SilenceUsage:  true,
@@ -99,32 +103,53 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.engine, "engine", "", a.say(sim.T("docker or none (simulated); chosen by itself")))
 	f.BoolVar(&a.json, "json", false, a.say(sim.T("print JSON")))
 	f.BoolVarP(&a.quiet, "quiet", "q", false, a.say(sim.T("print only what is asked for, and errors")))
+	f.BoolP("help", "h", false, a.say(sim.T("help about a command")))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{&sim.Failure{What: sim.Cmd("%s: %s", c.CommandPath(), err.Error()), Next: []sim.Text{sim.Cmd("%s --help", a.spell(strings.TrimPrefix(c.CommandPath(), "labsim ")))}}}
+		return usageError{&sim.Failure{What: sim.Cmd("%s: %s", c.CommandPath(), err.Error()), Next: []sim.Text{sim.Cmd("%s --help", c.CommandPath())}}}
 	})
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if _, ok := text.Parse(a.langArg); !ok {
-			return usageError{&sim.Failure{What: sim.T("labsim speaks en and ko, not %q", a.langArg)}}
-		}
-		if a.engine != "" && a.engine != "docker" && a.engine != "none" {
-			return usageError{&sim.Failure{What: sim.T("--engine is docker or none, not %q", a.engine)}}
-		}
-		if err := sim.CheckSite(a.site); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkFlags() }
 	root.AddCommand(a.commands()...)
 	a.localize(root)
 	return root
 }
 
+// checkFlags checks the flags of all commands.
+func (a *app) checkFlags() error {
+	if _, ok := text.Parse(a.langArg); !ok {
+		return usageError{&sim.Failure{What: sim.T("labsim speaks en and ko, not %q", a.langArg)}}
+	}
+	if a.engine != "" && a.engine != "docker" && a.engine != "none" {
+		return usageError{&sim.Failure{What: sim.T("--engine is docker or none, not %q", a.engine)}}
+	}
+	if err := sim.CheckSite(a.site); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// noCommand is labsim by itself, or with a word that is no command.
+func (a *app) noCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return root.Help()
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, append(c.Aliases, c.Name())...)
+	}
+	f := &sim.Failure{What: sim.T("there is no command %q", args[0]), Next: []sim.Text{sim.Cmd("labsim --help")}}
+	if near, ok := sim.Nearest(args[0], names); ok {
+		f.What = sim.T("there is no command %q; did you mean %s?", args[0], near)
+	}
+	return usageError{f}
+}
+
 // say returns a text in the user's language.
 func (a *app) say(t sim.Text) string { return text.In(a.lang, t) }
 
-// println prints a text, unless --quiet.
+// println prints a text for people, unless --quiet; with --json what is printed
+// is one document.
 func (a *app) println(t sim.Text) {
-	if !a.quiet {
+	if !a.quiet && !a.json {
 		fmt.Fprintln(a.out, a.say(t))
 	}
 }

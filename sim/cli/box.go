@@ -27,6 +27,8 @@ type box struct {
 	token    string
 	http     *http.Client
 	ec2      *ec2.Client
+
+	simulated bool // nothing runs in the instances
 }
 
 func newBox(endpoint, token string) *box {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,10 @@ func (u *bringUp) describe(ctx context.Context, step int) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	at := func(i instance) int { // as the file has them, whichever was started last
+		return slices.IndexFunc(u.lab.Instances, func(x lab.Instance) bool { return x.Name == i.Name })
+	}
+	slices.SortStableFunc(list, func(a, b instance) int { return cmp.Compare(at(a), at(b)) })
 	var parts []string
 	for _, i := range list {
 		s := i.Name + " " + i.Type + " " + i.PrivateIP
@@ -125,7 +130,7 @@ func (b *box) instances(ctx context.Context, filters []wire.Filter) ([]instance,
 		all = append(all, r.Instances...)
 	}
 	slices.SortStableFunc(all, func(a, b wire.Instance) int { return val(a.LaunchTime).Compare(val(b.LaunchTime)) })
-	var list []instance
+	list := []instance{}
 	for _, i := range all {
 		x := instance{ID: val(i.InstanceId), Name: tagOf(i.Tags, sim.TagName), Lab: tagOf(i.Tags, sim.TagLab), Type: val(i.InstanceType),
 			PrivateIP: val(i.PrivateIpAddress), PublicIP: val(i.PublicIpAddress), KeyName: val(i.KeyName), VPC: val(i.VpcId), Subnet: val(i.SubnetId),

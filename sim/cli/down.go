@@ -173,6 +173,9 @@ func (a *app) listByHand(ctx context.Context, b *box, _ []string) error {
 
 // uninstall takes the whole site away, with control alive or dead.
 func (a *app) uninstall(ctx context.Context, f downFlags) error {
+	if _, err := a.findSimulated(ctx); err == nil && a.engine == "" { // Docker came later
+		return a.stopSimulated(ctx)
+	}
 	e, simulated, err := a.open(ctx)
 	if err != nil {
 		return err

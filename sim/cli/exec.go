@@ -35,6 +35,9 @@ func (a *app) execCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := b.needsMachine(i); err != nil {
+				return err
+			}
 			code, err := a.exec(c.Context(), b, i, wire.Exec{Args: args[1:], TTY: tty, User: user, Stdin: true})
 			if err != nil {
 				return err

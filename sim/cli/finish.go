@@ -121,7 +121,7 @@ func (u *bringUp) printJSON(ctx context.Context, list []expectation, faults []fa
 		Instances     []instance
 		Checks        []check
 		Faults        []fault
-	}{Lab: u.lab.Name, Endpoint: u.box.endpoint, Simulated: u.simulated, Instances: instances, Faults: faults}
+	}{Lab: u.lab.Name, Endpoint: u.box.endpoint, Simulated: u.simulated, Instances: instances, Faults: append([]fault{}, faults...)}
 	for _, x := range list {
 		out.Checks = append(out.Checks, check{x.String(), x.open})
 	}

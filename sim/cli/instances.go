@@ -91,6 +91,9 @@ func (a *app) logsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := b.needsMachine(i); err != nil {
+				return err
+			}
 			q := url.Values{"instance": {i.ID}}
 			if follow {
 				q.Set("follow", "1")
@@ -129,7 +132,7 @@ func (a *app) status(ctx context.Context) error {
 	}
 	rows := [][]string{{a.say(sim.T("LAB")), a.say(sim.T("NAME")), a.say(sim.T("ID")), a.say(sim.T("STATE")), a.say(sim.T("TYPE")), a.say(sim.T("PRIVATE")), a.say(sim.T("PUBLIC"))}}
 	for _, i := range list {
-		rows = append(rows, []string{dash(i.Lab), i.Name, i.ID, i.State, i.Type, i.PrivateIP, dash(i.PublicIP)})
+		rows = append(rows, []string{dash(i.Lab), i.Name, i.ID, i.State + a.simulatedMark(b), i.Type, i.PrivateIP, dash(i.PublicIP)})
 	}
 	a.table(rows)
 	failed := false

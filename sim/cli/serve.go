@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 
 	"labsim/sim"
 	"labsim/sim/control"
+	"labsim/sim/engine/docker"
 	"labsim/sim/engine/none"
 )
 
@@ -79,7 +82,7 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	defer os.Remove(file)
 	e := none.New()
 	return control.Run(ctx, control.Options{Site: sim.Site(a.site), Listener: l, Token: s.Token, Engine: e, EngineName: "none",
-		Node: none.NewNode(e), Simulated: true, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Node: &control.Simulated{}, Simulated: true, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Ready: func(net.Addr) { a.println(sim.T("simulated EC2 API at %s", s.Endpoint)) }})
 }
 
@@ -97,11 +100,12 @@ func (a *app) findSimulated(ctx context.Context) (*box, error) {
 	s, ok := a.findServed()
 	if ok {
 		b := newBox(s.Endpoint, s.Token)
+		b.simulated = true
 		if _, err := b.version(ctx); err == nil {
 			return b, nil
 		}
 	}
-	return nil, &sim.Failure{What: sim.T("labsim is not up (site %s)", a.site), Next: []sim.Text{sim.Cmd("labsim up")}}
+	return nil, &sim.Failure{What: sim.T("labsim is not up (site %s)", a.site), Next: []sim.Text{sim.Cmd("labsim up")}, Err: docker.ErrNotUp}
 }
 
 // simulatedBox finds or starts the background process.
@@ -139,11 +143,18 @@ func (a *app) startSimulated(ctx context.Context, f upFlags) (*box, error) {
 	for _, listen := range listens {
 		c := exec.Command(exe, "--site", a.site, "--lang", string(a.lang), "serve", "--engine", "none", "--listen", listen)
 		detach(c)
+		log, err := a.serveLog()
+		if err != nil {
+			return nil, err
+		}
+		c.Stderr = log
 		out, err := c.StdoutPipe()
 		if err != nil {
 			return nil, err
 		}
-		if err := c.Start(); err != nil {
+		err = c.Start()
+		log.Close()
+		if err != nil {
 			return nil, err
 		}
 		// its first line says that it answers; if it ends before, the pipe does
@@ -153,7 +164,27 @@ func (a *app) startSimulated(ctx context.Context, f upFlags) (*box, error) {
 		}
 		_ = c.Wait()
 	}
-	return nil, &sim.Failure{What: sim.T("the simulated control plane does not start"), Next: []sim.Text{sim.Cmd("labsim serve --listen 127.0.0.1:0")}}
+	return nil, &sim.Failure{What: sim.T("the simulated control plane does not start"), Err: a.whyServe(), Next: []sim.Text{sim.Cmd("labsim serve --listen 127.0.0.1:0")}}
+}
+
+// serveLog is where the background process says why it can't go on.
+func (a *app) serveLog() (*os.File, error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenFile(filepath.Join(dir, "serve.log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+}
+
+// whyServe is the first line of it.
+func (a *app) whyServe() error {
+	dir, _ := a.stateDir()
+	data, err := os.ReadFile(filepath.Join(dir, "serve.log"))
+	if err != nil || len(data) == 0 {
+		return err
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	return errors.New(strings.TrimPrefix(line, "labsim: "))
 }
 
 // keepExecutable copies a program that `go run` is about to delete.
@@ -176,7 +207,9 @@ func (a *app) keepExecutable(exe string) (string, error) {
 // stopSimulated ends the background process and removes what it left.
 func (a *app) stopSimulated(ctx context.Context) error {
 	s, ok := a.findServed()
+	gone := sim.T("Site %s: nothing is up", a.site)
 	if _, err := a.findSimulated(ctx); ok && err == nil {
+		gone = sim.T("Site %s is gone", a.site)
 		p, err := os.FindProcess(s.PID)
 		if err != nil {
 			return err
@@ -191,8 +224,25 @@ func (a *app) stopSimulated(ctx context.Context) error {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	a.println(sim.T("Site %s is gone", a.site))
+	a.println(gone)
 	return a.removeState()
+}
+
+// needsMachine refuses what only instances that really run can do.
+func (b *box) needsMachine(i instance) error {
+	if !b.simulated {
+		return nil
+	}
+	return &sim.Failure{What: sim.T("instance %s is simulated: nothing runs in it", i.Name),
+		Next: []sim.Text{sim.T("for the real thing install Docker: https://docs.docker.com/get-docker/")}}
+}
+
+// simulatedMark stands behind what is shown of instances that don't really run.
+func (a *app) simulatedMark(b *box) string {
+	if b.simulated {
+		return " (" + a.say(sim.T("simulated")) + ")"
+	}
+	return ""
 }
 
 func executable() (string, error) { return os.Executable() }

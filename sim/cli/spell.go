@@ -7,23 +7,38 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"labsim/sim"
 )
 
 // spell returns a command of labsim as the user can paste it: by its bare name
 // where PATH leads to this build, else as labsim was called.
 func (a *app) spell(args string) string {
-	return strings.TrimSpace(self() + " " + args)
+	return strings.TrimSpace(a.self() + " " + args)
 }
 
-// respell replaces "labsim " at the beginning of a command within a text.
-func (a *app) respell(s string) string {
-	if self() == "labsim" {
-		return s
+// self is how this program was called, with the site that is meant.
+func (a *app) self() string {
+	if a.site == "" || a.site == string(sim.DefaultSite) {
+		return self()
 	}
-	for _, at := range []string{"labsim ", ": labsim "} {
-		if i := strings.Index(s, at); i == 0 || i > 0 && at[0] == ':' {
-			return s[:i] + strings.Replace(s[i:], "labsim ", self()+" ", 1)
-		}
+	return self() + " --site " + a.site
+}
+
+// command is a command of labsim that somebody else has made: the AWS CLI in it,
+// at the beginning or within, is labsim's, never the one that reaches AWS.
+func command(c string) sim.Text {
+	return sim.Cmd("%s", "labsim "+strings.ReplaceAll(c, "$(aws ", "$(labsim aws "))
+}
+
+// respell spells the commands of labsim within a text.
+func (a *app) respell(s string) string {
+	own := a.self() + " "
+	if strings.HasPrefix(s, "labsim ") {
+		s = own + strings.TrimPrefix(s, "labsim ")
+	}
+	for _, before := range []string{": ", "$("} {
+		s = strings.ReplaceAll(s, before+"labsim ", before+own)
 	}
 	return s
 }

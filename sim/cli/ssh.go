@@ -73,6 +73,9 @@ func (a *app) sshRoute(ctx context.Context, b *box, name string) (*route, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := b.needsMachine(i); err != nil {
+		return nil, err
+	}
 	if i.State != string(sim.StateRunning) {
 		return nil, &sim.Failure{What: sim.T("instance %s is %s", i.Name, i.State), Next: []sim.Text{sim.Cmd("labsim start %s", i.Name)}}
 	}
@@ -150,10 +153,18 @@ func blocked(what sim.Text, v path.Verdict) error {
 	for _, fix := range v.Fix {
 		f.Next = append(f.Next, fix.Text)
 		for _, c := range fix.Commands {
-			f.Next = append(f.Next, sim.Cmd("labsim %s", c))
+			f.Next = append(f.Next, command(c))
 		}
 	}
 	return f
+}
+
+// proxy is this program for ssh, wherever ssh is called from.
+func proxy() string {
+	if exe, err := os.Executable(); err == nil && !strings.Contains(exe, "go-build") {
+		return shellJoin([]string{exe})
+	}
+	return self()
 }
 
 const sshUser = "ec2-user"
@@ -168,7 +179,7 @@ func (a *app) sshConfig(r *route) (file string, err error) {
 	}
 	tunnel := ""
 	if r.tunnel {
-		tunnel = fmt.Sprintf("  ProxyCommand %s --site %s _dial %%h:%%p\n", self(), a.site)
+		tunnel = fmt.Sprintf("  ProxyCommand %s --site %s _dial %%h:%%p\n", proxy(), a.site)
 	}
 	if r.bastion != nil {
 		host(*r.bastion, tunnel)

@@ -74,6 +74,9 @@ func (a *app) openPort(ctx context.Context, word string, noBrowser bool) error {
 	if err != nil {
 		return err
 	}
+	if err := b.needsMachine(i); err != nil {
+		return err
+	}
 	if i.PublicIP == "" {
 		return &sim.Failure{What: sim.T("instance %s has no public address", i.Name), Next: []sim.Text{sim.Cmd("labsim trace internet %s tcp/%s", i.Name, port)}}
 	}
@@ -147,9 +150,9 @@ func (a *app) awsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "aws ...", Short: a.say(sim.T("the AWS CLI against labsim, and nothing else")), DisableFlagParsing: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			site, args := siteFlag(args)
-			if site != "" {
-				a.site = site
+			args, err := a.ownFlags(args)
+			if err != nil {
+				return err
 			}
 			b, err := a.find(c.Context())
 			if err != nil {
@@ -160,18 +163,22 @@ func (a *app) awsCommand() *cobra.Command {
 	}
 }
 
-// siteFlag takes --site off the arguments that go to the AWS CLI.
-func siteFlag(args []string) (site string, rest []string) {
-	for i := 0; i < len(args); i++ {
-		if v, ok := strings.CutPrefix(args[i], "--site="); ok {
-			site = v
-		} else if args[i] == "--site" && i+1 < len(args) {
-			site, i = args[i+1], i+1
-		} else {
-			rest = append(rest, args[i])
+// ownFlags takes labsim's flags off the front of the arguments; all that follow
+// are the AWS CLI's, which has some of the same name.
+func (a *app) ownFlags(args []string) ([]string, error) {
+	own := map[string]*string{"--site": &a.site, "--engine": &a.engine, "--lang": &a.langArg}
+	for len(args) > 0 {
+		name, v, inOne := strings.Cut(args[0], "=")
+		dst, ok := own[name]
+		if !ok || !inOne && len(args) < 2 {
+			break
 		}
+		if args = args[1:]; !inOne {
+			v, args = args[0], args[1:]
+		}
+		*dst = v
 	}
-	return site, rest
+	return args, a.checkFlags()
 }
 
 func (a *app) aws(ctx context.Context, b *box, args []string) error {
@@ -201,12 +208,14 @@ func (a *app) aws(ctx context.Context, b *box, args []string) error {
 	return err
 }
 
-// merged sets variables in an environment; an empty value takes the variable out.
+// merged sets variables in an environment; an empty value takes the variable out,
+// and so go all others that an AWS client reads: an endpoint or a role of the
+// user's would lead to the real service.
 func merged(env []string, set map[string]string) []string {
 	var out []string
 	for _, kv := range env {
 		name, _, _ := strings.Cut(kv, "=")
-		if _, ok := set[name]; !ok {
+		if _, ok := set[name]; !ok && !strings.HasPrefix(name, "AWS_") {
 			out = append(out, kv)
 		}
 	}
@@ -241,6 +250,12 @@ func (a *app) envCommand() *cobra.Command {
 
 func (a *app) printEnv(ctx context.Context, b *box, dir string) {
 	vars := a.awsEnv(b, dir)
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if _, ok := vars[name]; !ok && strings.HasPrefix(name, "AWS_") && plainName.MatchString(name) {
+			vars[name] = ""
+		}
+	}
 	for _, k := range sorted(vars) {
 		switch {
 		case strings.HasSuffix(strings.ToLower(k), "_proxy") || k == "AWS_PAGER":

@@ -44,7 +44,7 @@ func (a *app) trace(ctx context.Context, args []string) error {
 	if a.json {
 		err = a.printJSON(v)
 	} else {
-		a.printVerdict(args, v)
+		a.printVerdict(args, v, a.simulatedMark(b))
 	}
 	if err == nil && !v.Allowed {
 		return exitCode(1)
@@ -70,12 +70,12 @@ func (a *app) end(ctx context.Context, b *box, word string) (path.Endpoint, erro
 	return path.Endpoint{}, err
 }
 
-func (a *app) printVerdict(args []string, v path.Verdict) {
+func (a *app) printVerdict(args []string, v path.Verdict, mark string) {
 	answer := sim.T("yes: %s reaches %s on %s", args[0], args[1], args[2])
 	if !v.Allowed {
 		answer = sim.T("no: %s does not reach %s on %s", args[0], args[1], args[2])
 	}
-	fmt.Fprintln(a.out, a.say(answer))
+	fmt.Fprintln(a.out, a.say(answer)+mark)
 	a.printHops(sim.T("the way there"), v.Hops)
 	a.printHops(sim.T("the way back"), v.Back)
 	if v.Allowed {
@@ -88,7 +88,7 @@ func (a *app) printVerdict(args []string, v path.Verdict) {
 	for _, f := range v.Fix {
 		fmt.Fprintln(a.out, a.say(sim.T("to let it through: %s", f.Text)))
 		for _, c := range f.Commands {
-			fmt.Fprintln(a.out, "    "+a.spell(c))
+			fmt.Fprintln(a.out, "    "+a.respell(a.say(command(c))))
 		}
 	}
 }
