@@ -49,6 +49,10 @@ func (g *guest) start(c command) (*process, error) {
 		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: c.tty, Credential: c.user.credential()},
 	}
 	p, err := g.reaper.start(path, argv, attr)
+	if err == syscall.EACCES && c.user.uid != 0 { // the user may not enter the directory
+		attr.Dir = "/"
+		p, err = g.reaper.start(path, argv, attr)
+	}
 	if err == syscall.ENOEXEC { // a script without #!
 		p, err = g.reaper.start("/bin/sh", append([]string{"sh", path}, argv[1:]...), attr)
 	}

@@ -268,18 +268,9 @@ func (m *machine) state() (s wire.GuestState) {
 // exec runs a process over the agent's link.
 func (m *machine) exec(req wire.Exec, stdin string) (stdout, stderr string, code int) {
 	m.t.Helper()
-	hr, _ := http.NewRequest("POST", "http://guest"+wire.PathExec, nil)
-	hr.Header.Set("Connection", "Upgrade")
-	hr.Header.Set("Upgrade", wire.Upgrade)
-	resp, err := m.link().Do(hr)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	conn := resp.Body.(io.ReadWriteCloser)
 	req.Stdin = stdin != ""
-	line, _ := json.Marshal(req)
-	conn.Write(append(line, '\n'))
+	conn := m.execConn(req)
+	defer conn.Close()
 	if stdin != "" {
 		wire.WriteFrame(conn, wire.FrameStdin, []byte(stdin))
 		wire.WriteFrame(conn, wire.FrameEOF, nil)
@@ -302,6 +293,26 @@ func (m *machine) exec(req wire.Exec, stdin string) (stdout, stderr string, code
 			return out.String(), errs.String(), int(data[0])
 		}
 	}
+}
+
+func (m *machine) execConn(req wire.Exec) io.ReadWriteCloser {
+	m.t.Helper()
+	hr, _ := http.NewRequest("POST", "http://guest"+wire.PathExec, nil)
+	hr.Header.Set("Connection", "Upgrade")
+	hr.Header.Set("Upgrade", wire.Upgrade)
+	resp, err := m.link().Do(hr)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	line, _ := json.Marshal(req)
+	conn := resp.Body.(io.ReadWriteCloser)
+	conn.Write(append(line, '\n'))
+	return conn
+}
+
+func (m *machine) running(command string) bool {
+	_, _, code := m.exec(wire.Exec{Args: []string{"pgrep", "-f", "^" + command}}, "")
+	return code == 0
 }
 
 // ssh runs the stock client.
@@ -355,6 +366,9 @@ func TestInstance(t *testing.T) {
 			{name: "background stays", req: wire.Exec{Args: []string{"sh", "-c", "sleep 301 & echo started"}}, out: "started\n"},
 			{name: "background did stay", req: wire.Exec{Args: []string{"pgrep", "-f", "sleep 301"}}, outContainsOnly: true},
 			{name: "sudo by uid 1000", req: wire.Exec{Args: []string{"sudo", "sh", "-c", "id -u; cat; exit 4"}, User: "ec2-user"}, stdin: "in", out: "0\nin", code: 4},
+			{name: "sudo on a terminal", req: wire.Exec{Args: []string{"sudo", "sh", "-c", "id -u; tty; exit 6"}, User: "ec2-user", TTY: true}, out: "0\r\n/dev/pts/1\r\n", code: 6},
+			{name: "sudo -i", req: wire.Exec{Args: []string{"sudo", "-i", "pwd"}, User: "ec2-user"}, out: "/root\n"},
+			{name: "sudo -u", req: wire.Exec{Args: []string{"sudo", "-u", "nobody", "id", "-un"}}, out: "nobody\n"},
 			{name: "no sudo for nobody", req: wire.Exec{Args: []string{"sudo", "id"}, User: "nobody"}, errs: "sudo: uid 65534 is not in the group wheel\n", code: 1},
 			{name: "no poweroff without root", req: wire.Exec{Args: []string{"poweroff"}, User: "ec2-user"}, errs: "poweroff: only root may do this: sudo poweroff\n", code: 1},
 		} {
@@ -364,6 +378,15 @@ func TestInstance(t *testing.T) {
 					t.Errorf("got %d, %q, %q\nwant %d, %q, %q", code, out, errs, c.code, c.out, c.errs)
 				}
 			})
+		}
+	})
+	t.Run("client vanishes", func(t *testing.T) {
+		conn := m.execConn(wire.Exec{Args: []string{"sh", "-c", "nohup sleep 401 >/dev/null 2>&1 & sleep 402"}})
+		m.until("both run", func() bool { return m.running("sleep 401") && m.running("sleep 402") })
+		conn.Close()
+		m.until("the one in the foreground ends", func() bool { return !m.running("sleep 402") })
+		if !m.running("sleep 401") {
+			t.Error("nohup's process ended, too")
 		}
 	})
 	t.Run("ssh", m.testSSH)

@@ -66,7 +66,8 @@ func newGuest(out *os.File) *guest {
 func (g *guest) run(args []string) int {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGPWR)
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	// Taken and dropped: what is ignored, every process of the instance would ignore.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE)
 	unix.Umask(0o022)
 	g.boot(args)
 	for {

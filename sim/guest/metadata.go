@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -81,7 +82,7 @@ func (m *metadata) ensureToken(ctx context.Context) (string, error) {
 	if status != http.StatusOK {
 		return "", fmt.Errorf("token: status %d", status)
 	}
-	m.token = string(data)
+	m.token = strings.TrimSpace(string(data))
 	return m.token, nil
 }
 

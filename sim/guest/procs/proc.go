@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,7 +97,8 @@ func (p process) self() bool { return p.pid == os.Getpid() }
 
 func (p process) matches(name string, full bool) bool {
 	if full {
-		return strings.Contains(p.command(), name)
+		re, err := regexp.Compile(name)
+		return err == nil && re.MatchString(p.command())
 	}
 	if p.name() == name || p.comm == name || len(p.args) > 0 && p.args[0] == name {
 		return true
