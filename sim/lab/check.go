@@ -196,8 +196,8 @@ func (r *reader) checkInstance(x *Instance) {
 		r.ps.add(r.at("address of "+x.Name), sim.T("%s can't have %s: in %s usable are %s to %s", x.Name, x.PrivateIP, subnet.CIDR,
 			sim.AddrAt(subnet.CIDR, 4), sim.AddrAt(subnet.CIDR, uint32(sim.UsableAddrs(subnet.CIDR)+3))))
 	}
-	if len(x.UserData) > maxUserData {
-		r.ps.add(r.at("user data of "+x.Name), sim.T("the user data of %s has %d bytes, EC2 allows %d", x.Name, len(x.UserData), maxUserData))
+	if n := len(x.userData()); n > maxUserData {
+		r.ps.add(cmp.Or(r.at("user data of "+x.Name), r.at("process of "+x.Name)), sim.T("the user data of %s has %d bytes, EC2 allows %d", x.Name, n, maxUserData))
 	}
 	if _, ok := sim.InstanceTypeNamed(x.Type); !ok {
 		r.unknown(r.at("type of "+x.Name), sim.T("instance type"), x.Type, sim.InstanceTypeNames())

@@ -34,8 +34,8 @@ type Change struct {
 	Verb         Verb
 	Kind         string // vpc, internet-gateway, subnet, route-table, route, association, security-group, key-pair, volume, instance
 	Name         string
-	DestroysData bool // a disk with data dies
-	ByHand       bool // what is deleted is not the lab's own
+	DestroysData bool   // a disk with data dies
+	ByHand       bool   // what is deleted is not the lab's own
 	ends         string // the instance that is terminated
 	do           func(context.Context, *run) error
 }

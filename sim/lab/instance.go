@@ -27,7 +27,7 @@ func (l *Lab) launchDigest(x Instance) string {
 	if x.PublicIP != nil {
 		public = *x.PublicIP
 	}
-	h := sha256.Sum256(fmt.Appendf(nil, "%t\x00%s", public, x.UserData))
+	h := sha256.Sum256(fmt.Appendf(nil, "%t\x00%s", public, x.userData()))
 	return hex.EncodeToString(h[:8])
 }
 
@@ -246,8 +246,8 @@ func (r *run) launch(ctx context.Context, x Instance) error {
 	if x.KeyName != "" {
 		in.KeyName = &x.KeyName
 	}
-	if x.UserData != "" {
-		in.UserData = ptr(base64.StdEncoding.EncodeToString([]byte(x.UserData)))
+	if data := x.userData(); data != "" {
+		in.UserData = ptr(base64.StdEncoding.EncodeToString([]byte(data)))
 	}
 	for i, m := range x.Mounts {
 		in.BlockDeviceMappings = append(in.BlockDeviceMappings, wire.BlockDeviceMapping{DeviceName: ptr(fmt.Sprintf("/dev/sd%c", 'f'+i)),

@@ -76,7 +76,8 @@ type Instance struct {
 	PrivateIP netip.Addr // zero: EC2 chooses
 	PublicIP  *bool      // nil: as the subnet says
 	Groups    []string   // empty: the VPC's default group
-	UserData  string
+	UserData  string     // of the file; see (Instance).userData
+	Service   *sim.Service
 	Mounts    []Mount
 	Tags      map[string]string // Compose's labels
 }

@@ -39,7 +39,7 @@ func Load(file string, data []byte) (*Lab, []Problem) {
 	r := &reader{lab: &Lab{}, ps: ps, lines: map[string]int{}}
 	r.file(value{root, "", ps})
 	if !Fatal(ps.list) {
-		validateCompose(file, data, ps)
+		r.services(readCompose(file, data, ps))
 	}
 	ps.settle()
 	r.check()
@@ -122,11 +122,12 @@ func hasDefault(text, name string) bool {
 	return strings.Contains(text, "${"+name+":") || strings.Contains(text, "${"+name+"-")
 }
 
-// validateCompose lets compose-go read the file too: it knows Compose's whole
-// schema, and what it refuses `docker compose config` refuses.
-func validateCompose(file string, data []byte, ps *problems) {
+// readCompose lets compose-go read the file too: it knows Compose's whole
+// schema, and what it refuses `docker compose config` refuses. It returns nil
+// where that is so.
+func readCompose(file string, data []byte, ps *problems) *types.Project {
 	logrus.SetOutput(io.Discard)
-	_, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
+	p, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
 		WorkingDir:  "/nonexistent",
 		ConfigFiles: []types.ConfigFile{{Filename: file, Content: data}},
 		Environment: types.Mapping{},
@@ -137,7 +138,9 @@ func validateCompose(file string, data []byte, ps *problems) {
 	})
 	if err != nil {
 		ps.add(yamlLine(err), sim.T("not a Compose file: %s", oneLine(err)))
+		return nil
 	}
+	return p
 }
 
 // reader fills the lab from the file. lines remembers where things were named,

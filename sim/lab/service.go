@@ -16,7 +16,7 @@ var (
 	lifecycle   = sim.T("EC2 decides about an instance's life: labsim start, stop, reboot, terminate")
 	openPort    = sim.T("an instance publishes no ports on the host; open the port in a security group (x-labsim.security_groups) and use its public address, or labsim open NAME:PORT")
 	byType      = sim.T("the size of an instance follows from instance_type")
-	notYet      = sim.T("labsim has no way to carry it to the instance yet; start the process in user_data")
+	dnsName     = sim.T("EC2 names an instance after its private address: ip-10-0-1-10")
 )
 
 var refusedService = map[string]sim.Text{
@@ -27,12 +27,11 @@ var refusedService = map[string]sim.Text{
 	"extends": reachesHost, "volumes_from": reachesHost, "credential_spec": reachesHost, "runtime": reachesHost,
 	"use_api_socket": reachesHost, "external_links": reachesHost, "tmpfs": isEC2, "provider": reachesHost,
 	"build": noBuild, "ports": openPort, "expose": openPort, "links": isEC2, "dns": isEC2, "dns_search": isEC2, "dns_opt": isEC2,
-	"extra_hosts": isEC2, "mac_address": isEC2, "container_name": isEC2, "domainname": isEC2, "hostname": isEC2,
+	"extra_hosts": isEC2, "mac_address": isEC2, "container_name": isEC2, "domainname": dnsName, "hostname": dnsName,
 	"restart": lifecycle, "deploy": lifecycle, "scale": lifecycle, "healthcheck": isEC2, "profiles": lifecycle,
 	"stop_signal": lifecycle, "stop_grace_period": lifecycle, "init": lifecycle,
 	"mem_limit": byType, "cpus": byType, "cpuset": byType, "memswap_limit": byType, "mem_reservation": byType,
 	"pids_limit": byType, "shm_size": byType, "ulimits": byType, "cpu_shares": byType, "cpu_quota": byType, "gpus": byType,
-	"command": notYet, "entrypoint": notYet, "environment": notYet, "user": notYet, "working_dir": notYet,
 	"develop": isEC2, "logging": isEC2, "platform": isEC2, "pull_policy": isEC2, "read_only": isEC2, "stdin_open": isEC2, "tty": isEC2, "cap_drop": isEC2,
 }
 
@@ -47,6 +46,9 @@ func (r *reader) service(name string, v value) {
 		"volumes":    func(v value) { v.items(func(v value) { r.mount(&x, v) }) },
 		"depends_on": func(v value) { r.dependsOn(name, v) },
 		"labels":     func(v value) { r.labels(x.Tags, v) },
+		// Compose has ways of its own to write these: its reader is asked later.
+		"command": r.process(name), "entrypoint": r.process(name), "environment": r.process(name),
+		"working_dir": r.process(name), "user": r.process(name),
 		"x-labsim-instance": func(v value) {
 			v.fields(map[string]field{
 				"instance_type": func(v value) { x.Type = v.str(); r.lines["type of "+name] = v.line() },
