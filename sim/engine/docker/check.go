@@ -34,7 +34,7 @@ type Finding struct {
 func Check(ctx context.Context, o Options) []Finding {
 	e, err := Open(ctx, o)
 	if err != nil {
-		return []Finding{ofFailure(sim.T("Docker"), err)}
+		return []Finding{ofFailure(sim.Cmd("Docker"), err)}
 	}
 	defer e.Close()
 	found := e.Check(ctx)
@@ -48,7 +48,7 @@ func Check(ctx context.Context, o Options) []Finding {
 func (e *Engine) Check(ctx context.Context) []Finding {
 	info, err := e.c.Info(ctx)
 	if err != nil {
-		return []Finding{ofFailure(sim.T("Docker"), unreachable(e.at, err))}
+		return []Finding{ofFailure(sim.Cmd("Docker"), unreachable(e.at, err))}
 	}
 	f := e.judge(info)
 	if f.Fatal {
@@ -91,7 +91,7 @@ func (e *Engine) preflight(ctx context.Context) error {
 
 // judge looks at what the engine says of itself.
 func (e *Engine) judge(info system.Info) Finding {
-	subject := sim.T("Docker")
+	subject := sim.Cmd("Docker")
 	problem := func(t, fix sim.Text) Finding {
 		return Finding{Subject: subject, Fatal: true, Problem: t, Fix: fix, Err: ErrUnusable}
 	}
@@ -116,7 +116,7 @@ func (e *Engine) judge(info system.Info) Finding {
 	case platform(info.Architecture) == "":
 		return problem(sim.T("the engine's architecture is %s; labsim knows amd64 and arm64", info.Architecture), sim.Text{})
 	}
-	return Finding{Subject: subject, Seen: sim.T("Docker %s at %s, linux/%s", info.ServerVersion, e.at.Host, platform(info.Architecture))}
+	return Finding{Subject: subject, Seen: sim.Cmd("Docker %s · %s · linux/%s", info.ServerVersion, e.at.Host, platform(info.Architecture))}
 }
 
 // isLocal: a socket, a pipe, or a port of this machine.
@@ -219,7 +219,7 @@ func (e *Engine) checkKernel(ctx context.Context) []Finding {
 	disk := Finding{Subject: sim.T("disk"), Seen: sim.T("%d GiB free on the engine's disk", has.Free>>30)}
 	if has.Free != 0 && has.Free < lowDisk {
 		disk.Problem = sim.T("only %d MiB are free on the engine's disk", has.Free>>20)
-		disk.Fix = sim.T("docker system prune")
+		disk.Fix = sim.Cmd("docker system prune")
 	}
 	return append(found, disk)
 }

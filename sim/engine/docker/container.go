@@ -51,7 +51,7 @@ func (e *Engine) ensureContainer(ctx context.Context, c engine.Container) (id st
 		case in.Config.Labels[sim.LabelSite] != string(e.site):
 			return "", false, &sim.Failure{
 				What: sim.T("the container %s exists and was not made by labsim", c.Name),
-				Next: []sim.Text{sim.T("docker rm -f %s", c.Name), sim.T("or give the lab or the instance another name")},
+				Next: []sim.Text{sim.Cmd("docker rm -f %s", c.Name), sim.T("or give the lab or the instance another name")},
 			}
 		case in.Config.Labels[sim.LabelHash] == c.Hash && in.State.Status != container.StateDead:
 			// One that was cut off before all its interfaces stood is completed.

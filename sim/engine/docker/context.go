@@ -92,7 +92,7 @@ func fromContext(dir, name string, getenv func(string) string) (endpoint, error)
 	if err != nil {
 		return endpoint{}, &sim.Failure{
 			What: sim.T("there is no Docker context named %s", name),
-			Next: []sim.Text{sim.T("docker context ls")},
+			Next: []sim.Text{sim.Cmd("docker context ls")},
 			Err:  ErrUnusable,
 		}
 	}

@@ -93,11 +93,11 @@ func daemonInstalled() bool {
 func startDaemon(at endpoint) sim.Text {
 	switch {
 	case at.Context != "" && strings.HasPrefix(at.Context, "colima"):
-		return sim.T("colima start")
+		return sim.Cmd("colima start")
 	case runtime.GOOS != "linux":
 		return sim.T("start Docker Desktop, or the program that runs your engine")
 	case at.Default || at.Context == "":
-		return sim.T("sudo systemctl start docker")
+		return sim.Cmd("sudo systemctl start docker")
 	}
 	return sim.T("start the engine of the Docker context %s, or choose another: docker context use default", at.Context)
 }

@@ -18,19 +18,19 @@ func (e *Engine) Find(ctx context.Context) (*Control, error) {
 		return nil, err
 	}
 	if len(list) == 0 {
-		return nil, &sim.Failure{What: sim.T("labsim is not up (site %s)", string(e.site)), Next: []sim.Text{sim.T("labsim up")}, Err: ErrNotUp}
+		return nil, &sim.Failure{What: sim.T("labsim is not up (site %s)", string(e.site)), Next: []sim.Text{sim.Cmd("labsim up")}, Err: ErrNotUp}
 	}
 	l := list[0].Labels
 	if list[0].State != container.StateRunning {
 		return nil, &sim.Failure{What: sim.T("control of the site %s does not run: %s", string(e.site), list[0].Status),
-			Next: []sim.Text{sim.T("labsim up"), sim.T("docker logs %s", e.site.Control())}, Err: ErrNotUp}
+			Next: []sim.Text{sim.Cmd("labsim up"), sim.Cmd("docker logs %s", e.site.Control())}, Err: ErrNotUp}
 	}
 	c := &Control{Build: l[sim.LabelBuild]}
 	c.Port, _ = strconv.Atoi(l[sim.LabelPort])
 	c.Public, _ = netip.ParsePrefix(l[labelPublic])
 	c.Endpoint = endpointAt(c.Port)
 	if c.Token, err = e.token(ctx); err != nil {
-		return nil, &sim.Failure{What: sim.T("control's token can't be read"), Next: []sim.Text{sim.T("labsim up")}, Err: err}
+		return nil, &sim.Failure{What: sim.T("control's token can't be read"), Next: []sim.Text{sim.Cmd("labsim up")}, Err: err}
 	}
 	return c, nil
 }

@@ -89,31 +89,30 @@ func (e *Engine) anyImage(ctx context.Context, builds ...string) (ref, build str
 
 // binaryOf takes labsim out of the system image: the build that was installed,
 // also where the CLI has none for the engine's platform.
-func (e *Engine) binaryOf(ctx context.Context, ref, build string) (program, error) {
-	made, err := e.c.ContainerCreate(ctx, &container.Config{
-		Image: ref, Entrypoint: []string{systemBinary},
-		Labels: map[string]string{sim.LabelSite: string(e.site), sim.LabelKind: kindOneshot},
-	}, &container.HostConfig{NetworkMode: "none"}, nil, nil, "")
-	if err != nil {
-		return program{}, err
-	}
-	st, err := e.c.ContainerStatPath(ctx, made.ID, systemBinary)
-	if err != nil {
-		_ = e.removeContainer(ctx, made.ID)
-		return program{}, err
-	}
-	return program{Build: build, Size: st.Size, Open: func(ctx context.Context) (io.ReadCloser, error) {
+func (e *Engine) binaryOf(ref, build string) program {
+	return program{Build: build, Open: func(ctx context.Context) (io.ReadCloser, int64, error) {
+		made, err := e.c.ContainerCreate(ctx, &container.Config{
+			Image: ref, Entrypoint: []string{systemBinary},
+			Labels: map[string]string{sim.LabelSite: string(e.site), sim.LabelKind: kindOneshot},
+		}, &container.HostConfig{NetworkMode: "none"}, nil, nil, "")
+		if err != nil {
+			return nil, 0, err
+		}
+		remove := func() { _ = e.removeContainer(context.WithoutCancel(ctx), made.ID) }
 		r, _, err := e.c.CopyFromContainer(ctx, made.ID, systemBinary)
 		if err != nil {
-			return nil, err
+			remove()
+			return nil, 0, err
 		}
 		t := tar.NewReader(r)
-		if _, err := t.Next(); err != nil {
+		head, err := t.Next()
+		if err != nil {
 			r.Close()
-			return nil, err
+			remove()
+			return nil, 0, err
 		}
-		return extract{t, r, func() { _ = e.removeContainer(context.WithoutCancel(ctx), made.ID) }}, nil
-	}}, nil
+		return extract{t, r, remove}, head.Size, nil
+	}}
 }
 
 // extract is a file inside a stream; closing it ends the stream and what served it.

@@ -115,11 +115,18 @@ func endpointAt(port int) string { return "http://127.0.0.1:" + strconv.Itoa(por
 
 // fileBinary is a binary in a file of this machine.
 func fileBinary(file, build string) program {
-	b := program{Build: build, Open: func(context.Context) (io.ReadCloser, error) { return os.Open(file) }}
-	if st, err := os.Stat(file); err == nil {
-		b.Size = st.Size()
-	}
-	return b
+	return program{Build: build, Open: func(context.Context) (io.ReadCloser, int64, error) {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, 0, err
+		}
+		st, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, 0, err
+		}
+		return f, st.Size(), nil
+	}}
 }
 
 // complete decides what the options leave open: from the control that stands,
@@ -265,9 +272,9 @@ func get(ctx context.Context, url, token string) (*http.Response, error) {
 func (e *Engine) silent(ctx context.Context, v version, last error) error {
 	if last == nil && v.Build != "" {
 		return &sim.Failure{What: sim.T("the agent %s does not connect to control", e.site.Plugin()),
-			Next: []sim.Text{sim.T("docker plugin ls"), sim.T("docker logs %s", e.site.Control())}, Err: last}
+			Next: []sim.Text{sim.Cmd("docker plugin ls"), sim.Cmd("docker logs %s", e.site.Control())}, Err: last}
 	}
-	f := &sim.Failure{What: sim.T("control does not answer"), Next: []sim.Text{sim.T("docker logs %s", e.site.Control())}, Err: last}
+	f := &sim.Failure{What: sim.T("control does not answer"), Next: []sim.Text{sim.Cmd("docker logs %s", e.site.Control())}, Err: last}
 	if words := e.lastWords(ctx); words != "" {
 		f.Err = fmt.Errorf("%v; its last words: %s", last, words)
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package docker
 
 import (
@@ -5,13 +7,22 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/docker/docker/api/types"
+	"github.com/google/go-cmp/cmp"
 
 	"labsim/sim"
+	verbs "labsim/sim/agent/oneshot"
+	"labsim/sim/agent/plugin"
+	"labsim/sim/engine"
 )
 
 // The whole life of a site's box: up, up again, up of two at once, down.
@@ -110,7 +121,7 @@ func testUninstall(t *testing.T, e *Engine) {
 func nothingLeft(t *testing.T, e *Engine) {
 	t.Helper()
 	u := &uninstall{e: e}
-	if found, err := u.look(t.Context()); found || err != nil {
+	if found, err := u.look(t.Context()); found || err != nil || len(u.uses) > 0 {
 		t.Errorf("left: agent %v, containers %v, networks %v, %v", u.agent, u.uses, u.nets, err)
 	}
 }
@@ -149,13 +160,72 @@ func TestInstallCutOff(t *testing.T) {
 	testUninstall(t, e)
 }
 
-// An agent that was removed by hand, or hangs, keeps nobody from uninstalling.
+// An agent that was removed by hand, hangs or is disabled keeps nobody from
+// uninstalling.
 func TestUninstallWithoutAgent(t *testing.T) {
 	e := realEngine(t, "noagent")
 	o := InstallOptions{Binary: labsimBinary(t)}
-	install(t, e, o)
-	if err := e.removeAgent(t.Context()); err != nil {
+	for _, c := range []struct {
+		what string
+		do   func() error
+	}{
+		{"removed", func() error { return e.removeAgent(t.Context()) }},
+		{"disabled", func() error {
+			return e.c.PluginDisable(t.Context(), e.site.Plugin(), types.PluginDisableOptions{Force: true})
+		}},
+		{"hangs", func() error { return signalAgent(e.site, syscall.SIGSTOP) }},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			install(t, e, o)
+			if err := c.do(); err != nil {
+				t.Fatal(err)
+			}
+			testUninstall(t, e)
+		})
+	}
+}
+
+// signalAgent finds the agent's process by its environment.
+func signalAgent(site sim.Site, s syscall.Signal) error {
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		cmd, _ := os.ReadFile(filepath.Join(filepath.Dir(f), "cmdline"))
+		if err != nil || string(cmd) != "/labsim\x00agent\x00" || !strings.Contains(string(b), plugin.EnvSite+"="+string(site)+"\x00") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err != nil {
+			return err
+		}
+		return syscall.Kill(pid, s)
+	}
+	return errors.New("the agent's process was not found")
+}
+
+// Data of a volume outlives uninstall unless its end was asked for, and is told of.
+func TestUninstallKeepsVolumes(t *testing.T) {
+	e := realEngine(t, "kept")
+	file, build := withImage(t, e)
+	stop := withAgent(t, e, file, build)
+	v := engine.Volume{Name: string(e.site) + "_data", Kind: engine.KindVolume, ID: "vol-0123456789abcdef0", Size: 1}
+	if err := e.EnsureVolume(t.Context(), v); err != nil {
 		t.Fatal(err)
 	}
-	testUninstall(t, e)
+	stop()
+	done, err := e.Uninstall(t.Context(), UninstallOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []verbs.Volume{{ID: "vol-0123456789abcdef0", Name: "data", SizeGiB: 1}}
+	if d := cmp.Diff(want, done.Kept); d != "" {
+		t.Errorf("kept (-want +got):\n%s", d)
+	}
+	nothingLeft(t, e)
+	if done, err = e.Uninstall(t.Context(), UninstallOptions{Volumes: true}); err != nil || len(done.Kept) != 0 {
+		t.Errorf("with the volumes: %+v, %v", done, err)
+	}
+	if _, err := os.Stat(e.site.DataDir()); err == nil {
+		t.Errorf("%s stands", e.site.DataDir())
+	}
 }

@@ -92,7 +92,7 @@ func (e *Engine) foreignNetwork(n network.Summary) error {
 	}
 	return &sim.Failure{
 		What: sim.T("the Docker network %s exists and was not made by labsim", n.Name),
-		Next: []sim.Text{sim.T("docker network rm %s", n.Name), sim.T("or give the lab or the subnet another name")},
+		Next: []sim.Text{sim.Cmd("docker network rm %s", n.Name), sim.T("or give the lab or the subnet another name")},
 	}
 }
 

@@ -23,8 +23,7 @@ const agentStart = 30 * time.Second
 // program is labsim for the engine's machine, wherever it comes from.
 type program struct {
 	Build string
-	Size  int64
-	Open  func(context.Context) (io.ReadCloser, error)
+	Open  func(context.Context) (file io.ReadCloser, size int64, err error)
 }
 
 // ensureAgent makes the plugin stand, enabled and of that build. Guests that run
@@ -87,14 +86,14 @@ func (e *Engine) removeAgent(ctx context.Context) error {
 
 // createAgent streams the plugin: its configuration, and a root with one file.
 func (e *Engine) createAgent(ctx context.Context, b program) error {
-	file, err := b.Open(ctx)
+	file, size, err := b.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	r, w := io.Pipe()
 	defer r.Close()
-	go func() { w.CloseWithError(writePlugin(w, plugin.Config(e.site, b.Build), b.Size, file)) }()
+	go func() { w.CloseWithError(writePlugin(w, plugin.Config(e.site, b.Build), size, file)) }()
 	return e.c.PluginCreate(ctx, r, types.PluginCreateOptions{RepoName: e.site.Plugin()})
 }
 

@@ -61,7 +61,7 @@ func (e *Engine) agentAnswers(ctx context.Context) bool {
 // binary is labsim for a plugin: out of the image, else the CLI's own.
 func (u *uninstall) binary(ctx context.Context) (program, error) {
 	if u.image != "" {
-		return u.e.binaryOf(ctx, u.image, u.build)
+		return u.e.binaryOf(u.image, u.build), nil
 	}
 	if u.o.Binary == "" {
 		return program{}, nil

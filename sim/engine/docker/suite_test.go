@@ -54,8 +54,8 @@ func TestSuite(t *testing.T) {
 	})
 }
 
-// withAgent installs the agent and hands it suiteConfig.
-func withAgent(t *testing.T, e *Engine, file, build string) {
+// withAgent installs the agent and hands it suiteConfig; stop ends its connection.
+func withAgent(t *testing.T, e *Engine, file, build string) (stop func()) {
 	t.Helper()
 	ctx := t.Context()
 	_, err := e.ensureAgent(ctx, fileBinary(file, build), func() error { return e.makeDataDir(ctx, imageOf(build)) })
@@ -89,4 +89,5 @@ func withAgent(t *testing.T, e *Engine, file, build string) {
 	if err := e.EnsureVolume(ctx, engine.Volume{Name: e.site.GuestVolume(), Kind: engine.KindGuest}); err != nil {
 		t.Fatal(err)
 	}
+	return stop
 }

@@ -122,11 +122,15 @@ func (u *uninstall) look(ctx context.Context) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = e.c.VolumeInspect(ctx, e.site.StateVolume())
-	if err != nil && !notFound(err) {
+	// Docker asks every driver for a volume that it does not know: one that hangs
+	// means that something stands.
+	limited, cancel := context.WithTimeout(ctx, agentAnswers)
+	defer cancel()
+	_, err = e.c.VolumeInspect(limited, e.site.StateVolume())
+	if err != nil && !notFound(err) && limited.Err() == nil {
 		return false, err
 	}
-	state := err == nil
+	state := !notFound(err)
 	// Another labsim's one-shot is no sign that the site stands.
 	stands := slices.ContainsFunc(u.uses, func(c container.Summary) bool { return c.Labels[sim.LabelKind] != kindOneshot })
 	return state || stands || u.agent != nil || len(u.nets) > 0, nil

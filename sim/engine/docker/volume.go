@@ -53,7 +53,7 @@ func (e *Engine) EnsureVolume(ctx context.Context, v engine.Volume) error {
 func foreignVolume(name string) error {
 	return &sim.Failure{
 		What: sim.T("the Docker volume %s exists and was not made by labsim", name),
-		Next: []sim.Text{sim.T("docker volume rm %s", name), sim.T("or give the lab or the volume another name")},
+		Next: []sim.Text{sim.Cmd("docker volume rm %s", name), sim.T("or give the lab or the volume another name")},
 	}
 }
 
