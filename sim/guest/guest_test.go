@@ -29,7 +29,9 @@ func TestUserDataScript(t *testing.T) {
 		{name: "gzip", data: zipped.String(), script: "#!/bin/sh\necho zipped"},
 		{name: "broken gzip", data: zipped.String()[:20], err: "gzip"},
 		{name: "cloud-config", data: "#cloud-config\npackages: []", err: "#cloud-config is not supported"},
-		{name: "multi-part", data: "Content-Type: multipart/mixed; boundary=x", err: "MIME multi-part is not supported"},
+		{name: "broken multi-part", data: "Content-Type: multipart/mixed; boundary=x", err: "MIME multi-part: "},
+		{name: "multi-part", data: "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/x-shellscript\n\n#!/bin/sh\n\n--x--\n", script: "#!/bin/sh\n"},
+		{name: "service only", data: "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/x-labsim-service\n\n{\"Command\":[\"true\"]}\n--x--\n"},
 		{name: "no script", data: "echo hi", err: `begins with "echo hi"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -79,6 +81,9 @@ func TestPrepareEtc(t *testing.T) {
 	a, err := lookupAccount(root, "ec2-user")
 	if err != nil || !inGroup(root, a, "wheel") || inGroup(root, a, "root") {
 		t.Errorf("ec2-user: %+v, %v", a, err)
+	}
+	if id := freeID(root); id != 1001 {
+		t.Errorf("the next free id is %d", id)
 	}
 	if _, err := lookupAccount(root, "nosuch"); err == nil {
 		t.Error("a user that there is not was found")

@@ -119,6 +119,7 @@ func (g *guest) settle(firstBoot bool, args []string) {
 		g.runUserData()
 		markBooted("/")
 	}
+	g.startService("/", serviceFile)
 	g.state.update(func(s *wire.GuestState) { s.Ready = true })
 	debug.FreeOSMemory()
 }
@@ -139,7 +140,7 @@ func (g *guest) startCommand(args []string) {
 		return
 	}
 	root, _ := lookupAccount("/", "root")
-	cmd := command{args: args, env: withEnv(withEnv([]string{"PATH=" + defaultPath}, "HOME=/root", "USER=root"), ownEnv()...), dir: "/", user: root}
+	cmd := command{args: args, env: withEnv(withEnv([]string{"HOME=/root", "USER=root"}, ownEnv()...), imagePath()), dir: "/", user: root}
 	s, err := g.startSession(cmd, false, 0, 0, false, g.console, g.console)
 	if err != nil {
 		g.console.printf("command: %v", err)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"labsim/sim"
 )
 
 const userDataFile = "/var/lib/labsim/user-data"
@@ -21,11 +23,18 @@ func (g *guest) runUserData() {
 	if errors.Is(err, errNoMetadata) || err == nil && len(bytes.TrimSpace(data)) == 0 {
 		return
 	}
+	whole := data
 	if err == nil {
-		data, err = userDataScript(data)
+		data, err = userDataScript(whole)
+	}
+	if err == nil {
+		err = keepService(serviceFile, whole)
 	}
 	if err != nil {
 		g.console.printf("user data: %v", err)
+		return
+	}
+	if data == nil { // a service only
 		return
 	}
 	if err := os.WriteFile(userDataFile, data, 0o700); err != nil {
@@ -56,7 +65,7 @@ func (g *guest) runScript(path string) (int, error) {
 	if log, err := os.OpenFile("/var/log/cloud-init-output.log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640); err == nil {
 		out = io.MultiWriter(g.console, log)
 	}
-	cmd := command{args: []string{path}, env: withEnv(ownEnv(), root.env()...), dir: "/", user: root}
+	cmd := command{args: []string{path}, env: withEnv(withEnv(ownEnv(), root.env()...), imagePath()), dir: "/", user: root}
 	s, err := g.startSession(cmd, false, 0, 0, false, out, out)
 	if err != nil {
 		return 0, err
@@ -64,7 +73,8 @@ func (g *guest) runScript(path string) (int, error) {
 	return s.proc.exitCode(), nil // what it left in the background keeps writing to the console
 }
 
-// userDataScript returns the script in user data, or says what it is instead.
+// userDataScript returns the script in user data, or says what it is instead. A
+// multipart document may have none: nil.
 func userDataScript(data []byte) ([]byte, error) {
 	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(bytes.NewReader(data))
@@ -82,8 +92,15 @@ func userDataScript(data []byte) ([]byte, error) {
 		return data, nil
 	case strings.HasPrefix(first, "#cloud-config"):
 		return nil, errors.New("#cloud-config is not supported by labsim: NOTHING OF IT WAS DONE; write a script that begins with #!/bin/sh")
-	case strings.HasPrefix(first, "Content-Type: multipart"), strings.HasPrefix(first, "MIME-Version:"):
-		return nil, errors.New("MIME multi-part is not supported by labsim: NOTHING OF IT WAS DONE; write a script that begins with #!/bin/sh")
+	case sim.MultipartUserData(data):
+		script, _, err := sim.SplitUserData(data)
+		if err != nil {
+			return nil, fmt.Errorf("MIME multi-part: %w; NOTHING OF IT WAS DONE", err)
+		}
+		if script == nil {
+			return nil, nil
+		}
+		return userDataScript(script)
 	}
 	return nil, fmt.Errorf("not run: it begins with %.40q, and not with #! and an interpreter", first)
 }
