@@ -94,11 +94,11 @@ func (g *guest) answer(conn *net.UnixConn, req ask, files *[]*os.File) error {
 }
 
 func maySudo(uid uint32) bool {
-	if uid == 0 || uid == 1000 {
+	if uid == 0 {
 		return true
 	}
 	a, err := lookupAccount("/", strconv.FormatUint(uint64(uid), 10))
-	return err == nil && inGroup("/", a, "wheel", "sudo", "admin")
+	return err == nil && (a.name == loginUser || inGroup("/", a, "wheel", "sudo", "admin"))
 }
 
 // sudo runs a command as another user for whoever holds the connection.

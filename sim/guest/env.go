@@ -38,6 +38,15 @@ func ownEnv() []string {
 	return env
 }
 
+// imagePath is the PATH of the image, with our tools behind it.
+func imagePath() string {
+	path := os.Getenv("PATH")
+	if path == "" || strings.Contains(path, toolDir) {
+		return "PATH=" + defaultPath
+	}
+	return "PATH=" + path + ":" + toolDir
+}
+
 // withEnv returns env with the pairs set, later ones winning.
 func withEnv(env []string, pairs ...string) []string {
 	at := make(map[string]int)

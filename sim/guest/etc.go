@@ -76,8 +76,9 @@ func ensureAccounts(root string) {
 	if !slices.ContainsFunc(colonFile(at("etc/group"), 3), func(f []string) bool { return f[2] == "65534" }) {
 		appendMissing(at("etc/group"), "nogroup:", "nogroup:x:65534:")
 	}
-	appendMissing(at("etc/passwd"), "ec2-user:", "ec2-user:x:1000:1000:EC2 Default User:/home/ec2-user:"+shell)
-	appendMissing(at("etc/group"), "ec2-user:", "ec2-user:x:1000:")
+	uid := freeID(root) // Ubuntu's image has a user 1000 of its own
+	appendMissing(at("etc/passwd"), "ec2-user:", fmt.Sprintf("ec2-user:x:%d:%d:EC2 Default User:/home/ec2-user:%s", uid, uid, shell))
+	appendMissing(at("etc/group"), "ec2-user:", fmt.Sprintf("ec2-user:x:%d:", uid))
 	appendMissing(at("etc/group"), "wheel:", "wheel:x:10:ec2-user")
 	for _, name := range []string{"root", "nobody", "ec2-user"} {
 		appendMissing(at("etc/shadow"), name+":", name+":*:19000:0:99999:7:::")
@@ -85,7 +86,22 @@ func ensureAccounts(root string) {
 	os.Chmod(at("etc/shadow"), 0o600)
 	home := at("home/ec2-user")
 	if _, err := os.Stat(home); err != nil && os.Mkdir(home, 0o700) == nil {
-		os.Chown(home, 1000, 1000)
+		if a, err := lookupAccount(root, loginUser); err == nil {
+			os.Chown(home, int(a.uid), int(a.gid))
+		}
+	}
+}
+
+// freeID is the first id from 1000 on that neither a user nor a group has.
+func freeID(root string) int {
+	used := map[string]bool{}
+	for _, f := range append(colonFile(filepath.Join(root, "etc/passwd"), 3), colonFile(filepath.Join(root, "etc/group"), 3)...) {
+		used[f[2]] = true
+	}
+	for id := 1000; ; id++ {
+		if !used[fmt.Sprint(id)] {
+			return id
+		}
 	}
 }
 

@@ -82,7 +82,7 @@ func (g *guest) execCommand(req wire.Exec) (command, error) {
 	if len(args) == 0 {
 		args = []string{user.shell, "-l"}
 	}
-	env := withEnv(ownEnv(), user.env()...)
+	env := withEnv(withEnv(ownEnv(), user.env()...), imagePath())
 	if req.TTY {
 		env = withEnv(env, "TERM=xterm")
 	}
