@@ -1,3 +1,5 @@
+//go:build unix
+
 package cli
 
 import (
@@ -36,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			h := sha256.Sum256([]byte(env.WorkDir))
 			site := "t-cli-" + hex.EncodeToString(h[:4])
+			env.Values[leaseKey{}] = &heldLease{}
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("SITE", site)
 			env.Setenv("HOME", home)
@@ -46,7 +49,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(func() { endOf(t, filepath.Join(env.WorkDir, "state", "labsim", site)) })
 			return os.MkdirAll(home, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"sh": shell, "gone": gone, "byhand": byHand},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"sh": shell, "gone": gone, "byhand": byHand, "strangervpc": strangerVPC, "lease": lease},
 	})
 }
 
@@ -94,6 +97,31 @@ func byHand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(c.Do(context.Background(), "CreateSecurityGroup", &wire.CreateSecurityGroupRequest{
 		VpcId: vpcs.Vpcs[0].VpcId, GroupName: ptr("mine"), Description: ptr("mine")}, nil))
 }
+
+// strangerVPC makes a VPC that belongs to no lab.
+func strangerVPC(ts *testscript.TestScript, _ bool, args []string) {
+	var s served
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &s))
+	c := ec2.Client{Endpoint: s.Endpoint}
+	ts.Check(c.Do(context.Background(), "CreateVpc", &wire.CreateVpcRequest{CidrBlock: ptr("10.9.0.0/16")}, nil))
+}
+
+// lease takes the lease of a box as another `up` does, until `lease end`.
+func lease(ts *testscript.TestScript, _ bool, args []string) {
+	if args[0] == "end" {
+		ts.Value(leaseKey{}).(*heldLease).conn.Close()
+		return
+	}
+	var s served
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &s))
+	conn, err := newBox(s.Endpoint, s.Token).stream(context.Background(), "lease?holder=somebody+else")
+	ts.Check(err)
+	ts.Value(leaseKey{}).(*heldLease).conn = conn
+}
+
+type leaseKey struct{}
+
+type heldLease struct{ conn net.Conn }
 
 // endOf ends what a script that failed has left behind.
 func endOf(t *testing.T, dir string) {
