@@ -150,7 +150,11 @@ func TestInstallCutOff(t *testing.T) {
 	e := realEngine(t, "cut")
 	o := InstallOptions{Binary: labsimBinary(t)}
 	withImage(t, e)
-	for _, after := range []time.Duration{50, 300, 600, 1000, 1500} {
+	points := []time.Duration{300, 1200}
+	if long {
+		points = []time.Duration{20, 50, 100, 200, 300, 450, 600, 800, 1000, 1200, 1500, 2000, 2500}
+	}
+	for _, after := range points {
 		ctx, cancel := context.WithTimeout(t.Context(), after*time.Millisecond)
 		_, err := e.Install(ctx, o)
 		cancel()
@@ -176,6 +180,9 @@ func TestUninstallWithoutAgent(t *testing.T) {
 		{"hangs", func() error { return signalAgent(e.site, syscall.SIGSTOP) }},
 	} {
 		t.Run(c.what, func(t *testing.T) {
+			if c.what == "disabled" && !long {
+				t.Skip("with LABSIM_LONG=1")
+			}
 			install(t, e, o)
 			if err := c.do(); err != nil {
 				t.Fatal(err)

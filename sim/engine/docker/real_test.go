@@ -44,6 +44,9 @@ func realEngine(t *testing.T, name string) *Engine {
 	return e
 }
 
+// long: the cases that take their time are asked for.
+var long = os.Getenv("LABSIM_LONG") == "1"
+
 var built struct {
 	once sync.Once
 	file string
@@ -62,7 +65,7 @@ func labsimBinary(t *testing.T) string {
 			return
 		}
 		built.file = filepath.Join(dir, "labsim")
-		c := exec.Command("go", "build", "-o", built.file, "labsim/cmd/labsim")
+		c := exec.Command("go", "build", "-ldflags", "-s -w", "-o", built.file, "labsim/cmd/labsim")
 		c.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := c.CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("%w: %s", err, out)
