@@ -115,6 +115,7 @@ func (g *guest) settle(firstBoot bool, args []string) {
 		}()
 	}
 	g.startCommand(args)
+	g.runLocal()
 	if firstBoot {
 		g.runUserData()
 		markBooted("/")

@@ -20,7 +20,7 @@ import (
 )
 
 func TestInstance(t *testing.T) {
-	m := startMachine(t, "#!/bin/sh\necho user data by $(whoami) in $(pwd)\necho kept > /root/mark\nsleep 300 &\nexit 3\n")
+	m := startMachine(t, "#!/bin/sh\necho user data by $(whoami) in $(pwd)\nprintf '#!/bin/sh\\necho local\\n' > /etc/rc.local; chmod +x /etc/rc.local\nsleep 300 &\nexit 3\n")
 	m.until("ready", func() bool { return m.state().Ready })
 	s := m.state()
 	if len(s.HostKeys) != 1 || !strings.HasPrefix(s.HostKeys[0], "ssh-ed25519 ") {
@@ -98,6 +98,9 @@ func TestInstance(t *testing.T) {
 		m.until("ready again", func() bool { return m.state().Ready })
 		if diff := strings.Join(m.state().HostKeys, ""); diff != s.HostKeys[0] {
 			t.Error("the host key changed")
+		}
+		if !strings.Contains(m.docker("logs", m.name), "\nlocal\n") {
+			t.Error("rc.local did not run at the second boot")
 		}
 		if n := strings.Count(m.docker("logs", m.name), "user data by root"); n != 1 {
 			t.Errorf("user data ran %d times", n)

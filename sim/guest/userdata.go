@@ -55,6 +55,21 @@ func (g *guest) runUserData() {
 	}
 }
 
+// runLocal runs /etc/rc.local, at each boot: what user data may leave behind for
+// the boots after the first.
+func (g *guest) runLocal() {
+	const file = "/etc/rc.local"
+	if st, err := os.Stat(file); err != nil || st.Mode()&0o111 == 0 {
+		return
+	}
+	code, err := g.runScript(file)
+	if err != nil {
+		g.console.printf("rc.local: %v", err)
+	} else if code != 0 {
+		g.console.printf("rc.local: FAILED with exit code %d", code)
+	}
+}
+
 func (g *guest) runScript(path string) (int, error) {
 	root, err := lookupAccount("/", "root")
 	if err != nil {

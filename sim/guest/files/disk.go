@@ -2,8 +2,6 @@ package files
 
 import (
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -205,50 +203,4 @@ func (d *usage) sum(path string, level int) int64 {
 		fmt.Fprintf(d.call.Out, "%s\t%s\n", d.show(size), path)
 	}
 	return size
-}
-
-// lsblk lists the block devices that this instance has: those under its mounts
-// and in its /dev. /sys shows the host's.
-func lsblk(c *applet.Call) int {
-	if _, ok := c.Parse("fpnlab:o:", "output=o"); !ok {
-		return 1
-	}
-	fmt.Fprintf(c.Out, "%-10s %7s %6s %2s %-5s %s\n", "NAME", "MAJ:MIN", "SIZE", "RO", "TYPE", "MOUNTPOINTS")
-	seen := map[uint64]bool{}
-	line := func(name string, dev uint64, size int64, dir string) {
-		if seen[dev] && dir == "" {
-			return
-		}
-		seen[dev] = true
-		fmt.Fprintf(c.Out, "%-10s %7s %6s %2d %-5s %s\n", name, fmt.Sprintf("%d:%d", major(dev), minor(dev)), applet.Size(size), 0, "disk", dir)
-	}
-	for _, m := range mounts() {
-		if !strings.HasPrefix(m.device, "/dev/") || !isDir(m.dir) {
-			continue
-		}
-		info, err := os.Stat(m.dir)
-		var s unix.Statfs_t
-		if err == nil && unix.Statfs(m.dir, &s) == nil {
-			line(filepath.Base(m.device), sys(info).Dev, int64(s.Blocks)*int64(s.Bsize), m.dir)
-		}
-	}
-	devices, _ := os.ReadDir("/dev")
-	for _, e := range devices {
-		info, err := e.Info()
-		if err != nil || info.Mode()&fs.ModeDevice == 0 || info.Mode()&fs.ModeCharDevice != 0 {
-			continue
-		}
-		line(e.Name(), sys(info).Rdev, deviceSize("/dev/"+e.Name()), "")
-	}
-	return 0
-}
-
-func deviceSize(name string) int64 {
-	f, err := os.Open(name)
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	n, _ := f.Seek(0, io.SeekEnd)
-	return n
 }
