@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -53,6 +54,14 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// zombie reports whether a process has ended and only waits for its parent, which
+// is none of ours.
+func zombie(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, ok := strings.Cut(string(data), ") ")
+	return err == nil && ok && strings.HasPrefix(rest, "Z")
+}
+
 // freePort is a port that nothing listens on now.
 func freePort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -79,7 +88,7 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s names no process", args[0])
 	}
 	for range 200 {
-		if syscall.Kill(pid, 0) != nil {
+		if syscall.Kill(pid, 0) != nil || zombie(pid) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -79,7 +80,11 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	if err := writeFile(file, data); err != nil {
 		return err
 	}
-	defer os.Remove(file)
+	defer func() { // another one may have begun meanwhile
+		if now, ok := a.findServed(); ok && now.Token == s.Token {
+			os.Remove(file)
+		}
+	}()
 	e := none.New()
 	return control.Run(ctx, control.Options{Site: sim.Site(a.site), Listener: l, Token: s.Token, Engine: e, EngineName: "none",
 		Node: &control.Simulated{}, Simulated: true, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -214,7 +219,12 @@ func (a *app) stopSimulated(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := p.Signal(syscall.SIGTERM); err != nil {
+		if runtime.GOOS == "windows" { // which has no signals; there is nothing to put in order
+			err = p.Kill()
+		} else {
+			err = p.Signal(syscall.SIGTERM)
+		}
+		if err != nil {
 			return err
 		}
 		for i := 0; i < 100; i++ { // another process' end is no event to us

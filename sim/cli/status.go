@@ -3,9 +3,12 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 
 	"labsim/sim"
 )
@@ -91,13 +94,34 @@ func (l *lines) spin(stop, done chan struct{}) {
 		l.mu.Lock()
 		line := fmt.Sprintf(l.now, string([]rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")[i%10]))
 		l.mu.Unlock()
-		fmt.Fprintf(l.w, "\r\x1b[2K%s", line)
+		fmt.Fprintf(l.w, "\r\x1b[2K%s", cut(line, l.columns()))
 		select {
 		case <-stop:
 			return
 		case <-t.C:
 		}
 	}
+}
+
+// columns is how wide the terminal is: a line that spins must not run over.
+func (l *lines) columns() int {
+	if f, ok := l.w.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	return 80
+}
+
+// cut shortens s to less than n columns.
+func cut(s string, n int) string {
+	at := 0
+	for i, r := range s {
+		if at += width(string(r)); at >= n {
+			return s[:i]
+		}
+	}
+	return s
 }
 
 // width is how many columns s takes: Hangul takes two.

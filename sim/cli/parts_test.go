@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"testing"
+
+	"labsim/sim"
+)
+
+func TestColumns(t *testing.T) {
+	for s, want := range map[string]int{"": 0, "Custom VPC": 10, "사용자 지정 VPC": 15, "퍼블릭·프라이빗 서브넷": 22, "✓": 1, "라우팅": 6} {
+		if got := width(s); got != want {
+			t.Errorf("width(%q) = %d, want %d", s, got, want)
+		}
+	}
+	if got := pad("서브넷", 8) + "|"; got != "서브넷  |" {
+		t.Errorf("pad: %q", got)
+	}
+	for _, c := range []struct {
+		s    string
+		n    int
+		want string
+	}{{"abcdef", 4, "abc"}, {"abc", 4, "abc"}, {"서브넷", 5, "서브"}, {"서브넷", 6, "서브"}, {"", 3, ""}} {
+		if got := cut(c.s, c.n); got != c.want {
+			t.Errorf("cut(%q, %d) = %q, want %q", c.s, c.n, got, c.want)
+		}
+	}
+}
+
+// A command that is printed works when pasted: with the site that is meant, and
+// the AWS CLI in it is labsim's.
+func TestSpell(t *testing.T) {
+	own := self()
+	site := &app{site: "t-x"}
+	for got, want := range map[string]string{
+		site.spell("up"):                                              own + " --site t-x up",
+		site.respell("labsim up"):                                     own + " --site t-x up",
+		site.respell("do: labsim up"):                                 "do: " + own + " --site t-x up",
+		site.respell("a labsim of old"):                               "a labsim of old",
+		site.respell(site.say(command("aws ec2 x --a $(aws ec2 y)"))): own + " --site t-x aws ec2 x --a $(" + own + " --site t-x aws ec2 y)",
+		(&app{site: string(sim.DefaultSite)}).spell("up"):             own + " up",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// What an instance is called is anybody's tag: as an alias of ssh's configuration
+// and as the name of a file it does no harm.
+func TestNamesOfStrangers(t *testing.T) {
+	for name, want := range map[string]string{"web": "web", "web\n  ProxyCommand rm": "i-1", "-oProxyCommand=x": "i-1", "*": "i-1", "": "i-1"} {
+		if got := (instance{ID: "i-1", Name: name}).alias(); got != want {
+			t.Errorf("alias of %q: %q, want %q", name, got, want)
+		}
+	}
+	for name, want := range map[string]string{"lab": "lab", "../../x": "_.._x", "a/b": "a_b", "..": ""} {
+		if got := safeName(name); got != want {
+			t.Errorf("safeName(%q) = %q, want %q", name, got, want)
+		}
+	}
+	if got := shellJoin([]string{"a b", "it's", "x", "", "$(rm)"}); got != `'a b' 'it'\''s' x '' '$(rm)'` {
+		t.Errorf("shellJoin: %s", got)
+	}
+}
+
+func TestOwnFlags(t *testing.T) {
+	a := &app{site: "labsim"}
+	rest, err := a.ownFlags([]string{"--site", "t-y", "--engine=none", "rds", "--engine", "mysql", "--site", "x"})
+	if err != nil || a.site != "t-y" || a.engine != "none" || len(rest) != 5 || rest[0] != "rds" {
+		t.Errorf("%v, %v, %+v", rest, err, a)
+	}
+	if _, err := (&app{site: "labsim"}).ownFlags([]string{"--engine", "podman", "ec2"}); err == nil {
+		t.Error("--engine podman is taken")
+	}
+}
