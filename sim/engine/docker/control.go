@@ -218,9 +218,9 @@ func (e *Engine) controlContainer(s controlSpec) (*container.Config, *container.
 		// Binds, not mounts: Docker makes the run directory again after a reboot.
 		Binds: []string{s.Socket + ":/var/run/docker.sock", e.site.RunDir() + ":/run/labsim"},
 		Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: e.site.StateVolume(), Target: "/state",
-			VolumeOptions: &mount.VolumeOptions{NoCopy: true, Labels: map[string]string{
-				sim.LabelSite: string(e.site), sim.LabelKind: "state",
-			}}}},
+			// With the driver named Docker asks no other, such as another site's that hangs.
+			VolumeOptions: &mount.VolumeOptions{NoCopy: true, DriverConfig: &mount.Driver{Name: "local"},
+				Labels: map[string]string{sim.LabelSite: string(e.site), sim.LabelKind: "state"}}}},
 		CapDrop: []string{"ALL"}, ReadonlyRootfs: true,
 		Tmpfs:         map[string]string{"/tmp": "rw,noexec,nosuid,nodev,size=64m"},
 		SecurityOpt:   append(e.unconfinedLabel(), "no-new-privileges"),

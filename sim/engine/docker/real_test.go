@@ -24,7 +24,6 @@ func realEngine(t *testing.T, name string) *Engine {
 	if testing.Short() {
 		t.Skip("a real engine takes its time")
 	}
-	t.Parallel() // they wait for the engine most of the time
 	site := sim.Site(fmt.Sprintf("t-%s-%d", name, os.Getpid()))
 	e, err := Open(t.Context(), Options{Site: site})
 	if err != nil {

@@ -2,11 +2,14 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
 	"testing"
 	"time"
+
+	"github.com/docker/docker/api/types/volume"
 
 	"labsim/sim"
 	"labsim/sim/control"
@@ -90,4 +93,27 @@ func withAgent(t *testing.T, e *Engine, file, build string) (stop func()) {
 		t.Fatal(err)
 	}
 	return stop
+}
+
+// A volume of somebody else's under the name is refused, and left alone.
+func TestForeignVolume(t *testing.T) {
+	e := realEngine(t, "foreign")
+	file, build := withImage(t, e)
+	withAgent(t, e, file, build)
+	name := string(e.site) + "_mine"
+	if _, err := e.c.VolumeCreate(t.Context(), volume.CreateOptions{Name: name}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.c.VolumeRemove(context.Background(), name, true) })
+	var f *sim.Failure
+	err := e.EnsureVolume(t.Context(), engine.Volume{Name: name, Kind: engine.KindVolume, ID: "vol-0123456789abcdef0", Size: 1})
+	if !errors.As(err, &f) {
+		t.Errorf("ensure: %v, want a Failure", err)
+	}
+	if err := e.RemoveVolume(t.Context(), name); err != nil {
+		t.Error(err)
+	}
+	if _, err := e.c.VolumeInspect(t.Context(), name); err != nil {
+		t.Errorf("the volume of somebody else: %v", err)
+	}
 }

@@ -23,31 +23,25 @@ func (e *Engine) EnsureVolume(ctx context.Context, v engine.Volume) error {
 		labels[sim.LabelID] = v.ID
 		opts = map[string]string{sim.OptVolume: v.ID}
 	}
-	have, err := e.c.VolumeInspect(ctx, v.Name)
-	if err == nil {
-		if have.Labels[sim.LabelSite] == string(e.site) && have.Labels[sim.LabelID] == labels[sim.LabelID] {
-			return nil
-		}
-		if have.Labels[sim.LabelSite] != string(e.site) {
+	for range 2 {
+		// Docker answers with one that stood already, whatever it is. Asking for it
+		// before would make Docker ask every driver there is.
+		made, err := e.c.VolumeCreate(ctx, volume.CreateOptions{
+			Name: v.Name, Driver: e.site.Plugin(), DriverOpts: opts, Labels: labels,
+		})
+		switch {
+		case conflict(err), err == nil && made.Labels[sim.LabelSite] != string(e.site):
 			return foreignVolume(v.Name)
+		case err != nil:
+			return fmt.Errorf("volume %s: %w", v.Name, err)
+		case made.Labels[sim.LabelID] == labels[sim.LabelID]:
+			return nil
 		}
 		if err := e.RemoveVolume(ctx, v.Name); err != nil {
 			return err
 		}
-	} else if !notFound(err) {
-		return fmt.Errorf("volume %s: %w", v.Name, err)
 	}
-	made, err := e.c.VolumeCreate(ctx, volume.CreateOptions{
-		Name: v.Name, Driver: e.site.Plugin(), DriverOpts: opts, Labels: labels,
-	})
-	if err != nil {
-		return fmt.Errorf("volume %s: %w", v.Name, err)
-	}
-	// Docker answers with one that stood already, whatever it is.
-	if made.Labels[sim.LabelSite] != string(e.site) {
-		return foreignVolume(v.Name)
-	}
-	return nil
+	return fmt.Errorf("volume %s: made by somebody else at the same time", v.Name)
 }
 
 func foreignVolume(name string) error {
