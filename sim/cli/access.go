@@ -39,9 +39,6 @@ type expectation struct {
 	open  bool
 }
 
-// internet is the sender that is no instance.
-var internet = instance{}
-
 func (x expectation) query() path.Query {
 	q := path.Query{From: path.Endpoint{Internet: true}, To: path.Endpoint{Address: x.addr}, Protocol: x.proto, Port: x.port}
 	if x.from.ID != "" {

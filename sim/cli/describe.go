@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -215,5 +214,3 @@ func val[T any](p *T) T {
 	}
 	return *p
 }
-
-func count(n int) string { return fmt.Sprint(n) }

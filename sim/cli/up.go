@@ -237,7 +237,7 @@ func (a *app) confirm(changes []lab.Change) error {
 	}
 	for _, c := range changes {
 		if c.ByHand {
-			a.errorln(sim.T("was added by hand and goes with the lab: %s %s %s", c.Kind, "", c.Name))
+			a.errorln(sim.T("was added by hand and goes with the lab: %s %s %s", c.Kind, c.Name, ""))
 		} else {
 			a.errorln(sim.T("will be deleted with its data: %s %s", c.Kind, c.Name))
 		}

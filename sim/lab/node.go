@@ -136,7 +136,6 @@ func (v value) integer() int {
 func set(dst *string) field       { return func(v value) { *dst = v.str() } }
 func setBool(dst *bool) field     { return func(v value) { *dst = v.boolean() } }
 func setInt(dst *int) field       { return func(v value) { *dst = v.integer() } }
-func setList(dst *[]string) field { return func(v value) { *dst = v.strings() } }
 
 func follow(n *yaml.Node) *yaml.Node {
 	for n.Kind == yaml.AliasNode {

@@ -1,0 +1,102 @@
+package lab
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"labsim/sim/ec2/wire"
+)
+
+// What somebody changes by hand is mended.
+func TestMend(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(r *region, a *account)
+		want []string
+	}{
+		{"route deleted", func(r *region, a *account) {
+			r.must("DeleteRoute", &wire.DeleteRouteRequest{RouteTableId: a.tables["public"].RouteTableId, DestinationCidrBlock: ptr("0.0.0.0/0")}, nil)
+		}, []string{"3 create route public 0.0.0.0/0"}},
+		{"route added", func(r *region, a *account) {
+			r.must("CreateRoute", &wire.CreateRouteRequest{RouteTableId: a.tables["private"].RouteTableId, DestinationCidrBlock: ptr("0.0.0.0/0"),
+				GatewayId: a.gateways["lab"].InternetGatewayId}, nil)
+		}, []string{"3 delete route private 0.0.0.0/0"}},
+		{"rule revoked", func(r *region, a *account) {
+			r.must("RevokeSecurityGroupIngress", &wire.RevokeSecurityGroupIngressRequest{GroupId: a.groups["web"].GroupId,
+				IpProtocol: ptr("tcp"), FromPort: ptr(22), ToPort: ptr(22), CidrIp: ptr("0.0.0.0/0")}, nil)
+		}, []string{"4 update security-group web"}},
+		{"rule opened", func(r *region, a *account) {
+			r.must("AuthorizeSecurityGroupIngress", &wire.AuthorizeSecurityGroupIngressRequest{GroupId: a.groups["db"].GroupId,
+				IpProtocol: ptr("tcp"), FromPort: ptr(5432), ToPort: ptr(5432), CidrIp: ptr("0.0.0.0/0")}, nil)
+		}, []string{"4 update security-group db"}},
+		{"rule for a stranger's group", func(r *region, a *account) {
+			r.must("AuthorizeSecurityGroupIngress", &wire.AuthorizeSecurityGroupIngressRequest{GroupId: a.groups["db"].GroupId, IpPermissions: []wire.IpPermission{{
+				IpProtocol: ptr("-1"), UserIdGroupPairs: []wire.UserIdGroupPair{{GroupId: ptr(a.defaults[str(a.vpcs["lab"].VpcId)])}}}}}, nil)
+		}, []string{"4 update security-group db"}},
+		{"instance terminated", func(r *region, a *account) {
+			r.must("TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: []string{str(a.instances["db"].InstanceId)}}, nil)
+			r.machine()
+		}, []string{"4 create instance db"}},
+		{"instance is shutting down", func(r *region, a *account) {
+			r.must("TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: []string{str(a.instances["db"].InstanceId)}}, nil)
+		}, []string{"0 delete instance db", "4 create instance db"}},
+		{"instance stopped", func(r *region, a *account) {
+			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{str(a.instances["web"].InstanceId)}}, nil)
+			r.machine()
+		}, []string{"4 start instance web"}},
+		{"instance is stopping", func(r *region, a *account) {
+			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{str(a.instances["web"].InstanceId)}}, nil)
+		}, []string{"4 start instance web"}},
+		{"volume detached", func(r *region, a *account) {
+			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{str(a.instances["db"].InstanceId)}}, nil)
+			r.machine()
+			r.must("DetachVolume", &wire.DetachVolumeRequest{VolumeId: a.volumes["db-data"].VolumeId}, nil)
+		}, []string{"0 delete instance db (data)", "4 create instance db"}},
+		{"other groups", func(r *region, a *account) {
+			r.must("ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: a.instances["db"].InstanceId, Groups: []string{str(a.groups["web"].GroupId)}}, nil)
+		}, []string{"4 update instance db"}},
+		{"tag added", func(r *region, a *account) {
+			r.must("CreateTags", &wire.CreateTagsRequest{Resources: []string{str(a.instances["db"].InstanceId)}, Tags: []wire.Tag{{Key: ptr("a"), Value: ptr("b")}}}, nil)
+		}, []string{"4 update instance db"}},
+		{"subnet at a table of somebody's", func(r *region, a *account) {
+			var out wire.CreateRouteTableResult
+			r.must("CreateRouteTable", &wire.CreateRouteTableRequest{VpcId: a.vpcs["lab"].VpcId}, &out)
+			id := a.associations[str(a.subnets["public"].SubnetId)].id
+			r.must("ReplaceRouteTableAssociation", &wire.ReplaceRouteTableAssociationRequest{AssociationId: &id, RouteTableId: out.RouteTable.RouteTableId}, nil)
+		}, []string{"3 update association public"}},
+		{"gateway replaced by one of somebody's", func(r *region, a *account) {
+			web := []string{str(a.instances["web"].InstanceId)}
+			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: web}, nil)
+			r.machine()
+			r.must("DetachInternetGateway", &wire.DetachInternetGatewayRequest{InternetGatewayId: a.gateways["lab"].InternetGatewayId, VpcId: a.vpcs["lab"].VpcId}, nil)
+			var out wire.CreateInternetGatewayResult
+			r.must("CreateInternetGateway", &wire.CreateInternetGatewayRequest{}, &out)
+			r.must("AttachInternetGateway", &wire.AttachInternetGatewayRequest{InternetGatewayId: out.InternetGateway.InternetGatewayId, VpcId: a.vpcs["lab"].VpcId}, nil)
+		}, []string{"3 update route public 0.0.0.0/0", "4 start instance web"}},
+		{"attributes", func(r *region, a *account) {
+			off := &wire.AttributeBooleanValue{Value: ptr(false)}
+			r.must("ModifyVpcAttribute", &wire.ModifyVpcAttributeRequest{VpcId: a.vpcs["lab"].VpcId, EnableDnsSupport: off}, nil)
+			r.must("ModifySubnetAttribute", &wire.ModifySubnetAttributeRequest{SubnetId: a.subnets["public"].SubnetId, MapPublicIpOnLaunch: off}, nil)
+		}, []string{"1 update vpc lab", "2 update subnet public"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRegion(t)
+			l := load(t, defaultLab(t))
+			r.up(l)
+			c.do(r, r.account(l.Name))
+			if diff := cmp.Diff(c.want, r.up(l)); diff != "" {
+				t.Errorf("changes (-want +got):\n%s", diff)
+			}
+			if again := r.diff(l); len(again) > 0 {
+				t.Errorf("after it there is still a difference: %v", again)
+			}
+			got := r.standing()
+			if missing := slices.DeleteFunc(slices.Clone(defaultStanding), func(s string) bool { return slices.Contains(got, s) || strings.HasPrefix(s, "gateway ") }); len(missing) > 0 {
+				t.Errorf("not mended: %v, there is %v", missing, got)
+			}
+		})
+	}
+}
