@@ -111,7 +111,8 @@ func resources(l engine.Limits) container.Resources {
 		r.PidsLimit = &l.PIDs
 	}
 	if l.Files > 0 {
-		r.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: l.Files, Hard: l.Files}}
+		n := min(l.Files, filesAllowed())
+		r.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: n, Hard: n}}
 	}
 	return r
 }
