@@ -60,6 +60,7 @@ type InstanceStatus struct {
 	Boot            int       // the Boot that runs, or ran last
 	Run             string    // the engine's life in which it was last seen running (engine.Observed.Run)
 	Error           string    // why the last try to reach Desired failed; "" if it did not
+	ReadyBoot       int       // the Boot whose user data has ended: its listeners are there
 	HostKeys        []string  // authorized_keys form, learned over the agent's stream
 	TerminatedSince time.Time // zero unless terminated
 }

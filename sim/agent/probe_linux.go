@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +36,8 @@ func (a *Agent) probe(ctx context.Context, p dataplane.Probe) (dataplane.ProbeRe
 	if !p.To.Is4() {
 		return dataplane.ProbeResult{}, fmt.Errorf("%v is not an IPv4 address", p.To)
 	}
-	if p.From == "" && !a.public(p.To) {
+	private := p.From == "" && !a.public(p.To)
+	if private && !a.inVPC(p.To) {
 		return dataplane.ProbeResult{}, notPublic(p.To)
 	}
 	try, ok := map[sim.Protocol]func(context.Context, dataplane.Probe, func(func() error) error) error{
@@ -50,7 +52,11 @@ func (a *Agent) probe(ctx context.Context, p dataplane.Probe) (dataplane.ProbeRe
 	}
 	defer ns.Close()
 	began := time.Now()
-	err = try(ctx, p, func(f func() error) error { return inNetNS(ns, f) })
+	if private {
+		err = a.probeStray(ctx, p)
+	} else {
+		err = try(ctx, p, func(f func() error) error { return inNetNS(ns, f) })
+	}
 	r := dataplane.ProbeResult{Open: err == nil, Took: time.Since(began)}
 	switch {
 	case errors.Is(err, unix.ECONNREFUSED):
@@ -61,6 +67,42 @@ func (a *Agent) probe(ctx context.Context, p dataplane.Probe) (dataplane.ProbeRe
 		r.Error = cause(err)
 	}
 	return r, nil
+}
+
+// probeStray sends a packet for a private address out on the internet side, as a
+// neighbour there could. It leaves by the site's own bridge and by nothing else:
+// the host's network may have the same addresses.
+func (a *Agent) probeStray(ctx context.Context, p dataplane.Probe) error {
+	if p.Protocol != sim.ProtocolTCP {
+		return fmt.Errorf("a probe of a private address from the internet side is tcp")
+	}
+	bridge := a.site.Bridge()
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if cerr := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), bridge) }); cerr != nil {
+			return cerr
+		}
+		return err
+	}}
+	return inNetNS(a.engine.net, func() error {
+		c, err := d.DialContext(ctx, "tcp4", netip.AddrPortFrom(p.To, uint16(p.Port)).String())
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+}
+
+// inVPC reports whether an address lies in one of the site's VPCs.
+func (a *Agent) inVPC(addr netip.Addr) bool {
+	for _, v := range a.held().config.VPCs {
+		for _, c := range v.CIDRs {
+			if c.Contains(addr) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // namespace opens the one that an instance's first process has shown, or the

@@ -37,7 +37,13 @@ type expectation struct {
 	proto sim.Protocol
 	port  int
 	open  bool
+	// counted wants the drop counter of the receiver's groups to rise: the packet
+	// reached the rules, and it was they that dropped it.
+	counted bool
 }
+
+// closedPort is one that no lab opens (tcpmux, RFC 1078): the control of the nots.
+const closedPort = 1
 
 func (x expectation) query() path.Query {
 	q := path.Query{From: path.Endpoint{Internet: true}, To: path.Endpoint{Address: x.addr}, Protocol: x.proto, Port: x.port}
@@ -103,6 +109,7 @@ func (ac *access) expectations() []expectation {
 		}
 		private, _ := netip.ParseAddr(to.PrivateIP)
 		public, _ := netip.ParseAddr(to.PublicIP)
+		var dropped []expectation
 		for _, r := range ac.rulesOf(x) {
 			if r.Protocol != sim.ProtocolTCP || r.From != r.To {
 				continue // a range has no listener that could be known
@@ -111,14 +118,25 @@ func (ac *access) expectations() []expectation {
 				out = append(out, expectation{to: to, addr: public, proto: r.Protocol, port: r.From, open: true})
 			}
 			for _, peer := range ac.membersOf(r.Group) {
+				dropped = append(dropped, expectation{from: peer, to: to, addr: private, proto: r.Protocol, port: closedPort, counted: true})
 				out = append(out, expectation{from: peer, to: to, addr: private, proto: r.Protocol, port: r.From, open: true})
 			}
 		}
 		if !public.IsValid() {
 			out = append(out, ac.closed(x, to, private)...)
 		}
+		if len(dropped) > 0 && !ac.allows(x, closedPort) {
+			out = append(out, dropped[0])
+		}
 	}
 	return out
+}
+
+// allows reports whether some rule of the instance's groups lets a port in.
+func (ac *access) allows(x lab.Instance, port int) bool {
+	return slices.ContainsFunc(ac.rulesOf(x), func(r lab.Rule) bool {
+		return r.Protocol == sim.ProtocolAll || r.Protocol == sim.ProtocolTCP && r.From <= port && port <= r.To
+	})
 }
 
 // closed are the nots of an instance without a public address, on ports on which
@@ -187,14 +205,40 @@ func (ac *access) check(ctx context.Context, list []expectation) ([]fault, error
 // try sends one packet.
 func (ac *access) try(ctx context.Context, x expectation) (*fault, error) {
 	p := dataplane.Probe{From: sim.InstanceID(x.from.ID), To: x.addr, Protocol: x.proto, Port: x.port, Timeout: probeTimeout}
+	before, err := ac.drops(ctx, x)
+	if err != nil {
+		return nil, err
+	}
 	r, err := ac.box.probe(ctx, p)
 	if err != nil {
 		return nil, err
+	}
+	if r.Open == x.open && x.counted && !ac.simulated {
+		return ac.counted(ctx, x, before)
 	}
 	if r.Open == x.open {
 		return nil, nil
 	}
 	return ac.blame(ctx, x, r)
+}
+
+// drops reads how many packets the receiver's groups have dropped so far.
+func (ac *access) drops(ctx context.Context, x expectation) (uint64, error) {
+	if !x.counted || ac.simulated {
+		return 0, nil
+	}
+	all, err := ac.box.counters(ctx, x.to.VPC)
+	return all["drop:"+x.to.ENI+":ingress"].Packets, err
+}
+
+// counted holds a drop to its cause: an unanswered packet alone could have got
+// lost anywhere.
+func (ac *access) counted(ctx context.Context, x expectation, before uint64) (*fault, error) {
+	after, err := ac.drops(ctx, x)
+	if err != nil || after > before {
+		return nil, err
+	}
+	return &fault{Expectation: x.String(), Cause: sim.T("the packet was lost before the security groups of %s could drop it", x.to.Name)}, nil
 }
 
 // blame finds out why a packet did not do what the lab promises: the world
@@ -286,6 +330,7 @@ func (ac *access) sentence(list []expectation) string {
 				continue
 			}
 			switch {
+			case e.counted:
 			case !e.open:
 				closed = true
 			case e.from.ID == "":

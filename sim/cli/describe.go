@@ -112,10 +112,10 @@ func (u *bringUp) describeRoutes(ctx context.Context) (string, error) {
 
 // instance is what the commands need of an instance.
 type instance struct {
-	ID, Name, Lab, State, Reason, Type string
-	PrivateIP, PublicIP, KeyName       string
-	VPC, Subnet, PrivateDNS, PublicDNS string
-	Volumes                            []string
+	ID, Name, Lab, State, Reason, Type      string
+	PrivateIP, PublicIP, KeyName            string
+	VPC, Subnet, ENI, PrivateDNS, PublicDNS string
+	Volumes                                 []string
 }
 
 // instances describes instances that are not terminated, the oldest first.
@@ -134,6 +134,9 @@ func (b *box) instances(ctx context.Context, filters []wire.Filter) ([]instance,
 		x := instance{ID: val(i.InstanceId), Name: tagOf(i.Tags, sim.TagName), Lab: tagOf(i.Tags, sim.TagLab), Type: val(i.InstanceType),
 			PrivateIP: val(i.PrivateIpAddress), PublicIP: val(i.PublicIpAddress), KeyName: val(i.KeyName), VPC: val(i.VpcId), Subnet: val(i.SubnetId),
 			PrivateDNS: val(i.PrivateDnsName), PublicDNS: val(i.PublicDnsName)}
+		if len(i.NetworkInterfaces) > 0 {
+			x.ENI = val(i.NetworkInterfaces[0].NetworkInterfaceId)
+		}
 		if i.State != nil {
 			x.State = val(i.State.Name)
 		}

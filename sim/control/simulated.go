@@ -31,6 +31,7 @@ func (n *Simulated) Set(_ context.Context, c *dataplane.Config) (dataplane.Repor
 	for _, v := range c.VPCs {
 		for _, e := range v.ENIs {
 			r.Links = append(r.Links, e.ID)
+			r.Guests = append(r.Guests, dataplane.Guest{Instance: e.Instance, Ready: true})
 		}
 		if v.Gateway != nil {
 			r.Gateways = append(r.Gateways, v.Gateway.ID)

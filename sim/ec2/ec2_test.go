@@ -104,7 +104,7 @@ func (l *lab) observe(state sim.InstanceState) {
 	l.t.Helper()
 	l.must(l.world.Update(func(tx *world.Tx) error {
 		for id, i := range tx.Instances.All() {
-			if err := tx.ObserveInstance(id, world.Observation{State: state, Boot: i.Boot}); err != nil {
+			if err := tx.ObserveInstance(id, world.Observation{State: state, Boot: i.Boot, Ready: state == sim.StateRunning}); err != nil {
 				return err
 			}
 		}

@@ -53,7 +53,7 @@ func statusSummary(i sim.Instance) summary {
 		return summary{status: "not-applicable"}
 	case i.Status.Error != "":
 		return summary{"impaired", "failed"}
-	case i.Status.State == sim.StatePending || i.Status.Boot != i.Boot:
+	case i.Status.State == sim.StatePending || i.Status.ReadyBoot != i.Boot:
 		return summary{"initializing", "initializing"}
 	}
 	return summary{"ok", "passed"}

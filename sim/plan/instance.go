@@ -29,7 +29,7 @@ func (p *planner) instances() {
 		default:
 			p.run(i, c, exists)
 		}
-		p.hostKeys(i)
+		p.guest(i)
 	}
 	for id, c := range p.containers {
 		if _, known := p.s.Instances.Get(id); !known {
@@ -141,14 +141,20 @@ func (p *planner) seen(i sim.Instance, state sim.InstanceState, reason sim.State
 	p.fact(InstanceSeen{ID: i.ID, Seen: o})
 }
 
-// hostKeys records what the guest says its keys are.
-func (p *planner) hostKeys(i sim.Instance) {
+// guest records what the guest says of itself: its host keys, and that its user
+// data has ended.
+func (p *planner) guest(i sim.Instance) {
 	g, ok := p.ack.guests[i.ID]
-	if !ok || len(g.HostKeys) == 0 || i.Desired == sim.DesiredTerminated || equal(g.HostKeys, i.Status.HostKeys) {
+	if !ok || i.Desired == sim.DesiredTerminated || i.Status.State != sim.StateRunning {
+		return
+	}
+	newKeys := len(g.HostKeys) > 0 && !equal(g.HostKeys, i.Status.HostKeys)
+	newlyReady := g.Ready && i.Status.ReadyBoot < i.Status.Boot
+	if !newKeys && !newlyReady {
 		return
 	}
 	p.fact(InstanceSeen{ID: i.ID, Seen: world.Observation{
-		Boot: i.Status.Boot, Error: i.Status.Error, HostKeys: g.HostKeys,
+		Boot: i.Status.Boot, Error: i.Status.Error, Ready: g.Ready, HostKeys: g.HostKeys,
 	}})
 }
 

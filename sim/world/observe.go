@@ -29,6 +29,7 @@ type Observation struct {
 	Boot     int             // the Boot that this is about
 	Run      string          // the engine's life in which it runs; "": not known now
 	Error    string          // why the last try failed; "" clears it
+	Ready    bool            // the user data of this Boot has ended
 	HostKeys []string        // nil: not known now
 	Reason   sim.StateReason // zero: the usual one of the transition
 }
@@ -42,6 +43,9 @@ func (tx *Tx) ObserveInstance(id sim.InstanceID, o Observation) error {
 		return nil
 	}
 	i.Status.Error = o.Error
+	if o.Ready {
+		i.Status.ReadyBoot = max(i.Status.ReadyBoot, o.Boot)
+	}
 	if o.HostKeys != nil {
 		i.Status.HostKeys = o.HostKeys
 	}
