@@ -38,7 +38,7 @@ func (a *app) execCommand() *cobra.Command {
 			if err := b.needsMachine(i); err != nil {
 				return err
 			}
-			code, err := a.exec(c.Context(), b, i, wire.Exec{Args: args[1:], TTY: tty, User: user, Stdin: true})
+			code, err := a.exec(c.Context(), b, i, wire.Exec{Args: commandWords(args[1:]), TTY: tty, User: user, Stdin: true})
 			if err != nil {
 				return err
 			}
@@ -49,6 +49,14 @@ func (a *app) execCommand() *cobra.Command {
 	c.Flags().BoolVarP(&tty, "tty", "t", false, a.say(sim.T("give it a terminal")))
 	c.Flags().StringVarP(&user, "user", "u", "", a.say(sim.T("run as this user instead of root")))
 	return c
+}
+
+// commandWords takes off the -- that may stand between the instance and its command.
+func commandWords(args []string) []string {
+	if len(args) > 1 && args[0] == "--" {
+		return args[1:]
+	}
+	return args
 }
 
 func exitWith(code int) error {
