@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,7 +160,7 @@ func TestControl(t *testing.T) {
 		{"GET", "/counters?vpc=vpc-x", nil, 404, "vpc-x is not here"},
 		{"PUT", "/config", dataplane.Config{Site: "other"}, 409, `a config of the site "other"`},
 		{"PUT", "/config", "nonsense", 400, "cannot unmarshal"},
-		{"POST", "/probe", dataplane.Probe{To: labConfig(1).VPCs[0].ENIs[0].Addr, Protocol: sim.ProtocolTCP, Port: 22}, 400, "10.0.1.10 is not a public address of this site"},
+		{"POST", "/probe", dataplane.Probe{To: netip.MustParseAddr("192.0.2.1"), Protocol: sim.ProtocolTCP, Port: 22}, 400, "192.0.2.1 is not a public address of this site"},
 		{"POST", "/probe", dataplane.Probe{From: iWeb, To: labConfig(1).VPCs[0].ENIs[0].Addr, Protocol: sim.ProtocolTCP, Port: 22}, 400, string(iWeb) + " is not connected"},
 		{"POST", "/probe", dataplane.Probe{From: iWeb, To: labConfig(1).VPCs[0].ENIs[0].Addr, Protocol: 50}, 400, "tcp, udp or icmp"},
 		{"GET", "/guests/" + string(iWeb) + "/console", nil, 404, string(iWeb) + " is not connected"},

@@ -21,7 +21,7 @@ var (
 	// ErrNoDocker: no engine, no context and no address on this machine.
 	ErrNoDocker = errors.New("no Docker on this machine")
 	// ErrUnusable: there is a Docker, and it can't be used as it is.
-	ErrUnusable = errors.New("Docker is there but can't be used")
+	ErrUnusable = errors.New("the engine is there but can't be used")
 	// ErrNotUp: the site has no control on this engine.
 	ErrNotUp = errors.New("not up")
 )

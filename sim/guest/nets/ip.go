@@ -111,7 +111,7 @@ func (f ipFlags) each(g func(l netlink.Link) error) error {
 		}
 	}
 	if !found && f.dev != "" {
-		return fmt.Errorf("Device %q does not exist.", f.dev)
+		return fmt.Errorf("device %q does not exist", f.dev)
 	}
 	return nil
 }
@@ -286,7 +286,7 @@ func routeText(r netlink.Route) (text, dev string) {
 func (f ipFlags) routeTo(c *applet.Call, to string) error {
 	addr := net.ParseIP(to)
 	if addr == nil {
-		return fmt.Errorf("an inet prefix is expected rather than %q.", to)
+		return fmt.Errorf("an inet prefix is expected rather than %q", to)
 	}
 	list, err := netlink.RouteGet(addr)
 	if err != nil {

@@ -191,14 +191,15 @@ func (s *shell) runText(text string) int {
 // that it needs: a command may read the next.
 func (s *shell) runStream(in io.Reader) int {
 	var last error
-	err := newParser().Stmts(&lineReader{r: in}, func(stmt *syntax.Stmt) bool {
+	for stmt, err := range newParser().StmtsSeq(&lineReader{r: in}) {
+		if err != nil {
+			fmt.Fprintln(s.call.Err, err)
+			return 2
+		}
 		walkStream(stmt, true, true)
-		last = s.runner.Run(context.Background(), stmt)
-		return !s.runner.Exited()
-	})
-	if err != nil {
-		fmt.Fprintln(s.call.Err, err)
-		return 2
+		if last = s.runner.Run(context.Background(), stmt); s.runner.Exited() {
+			break
+		}
 	}
 	if !s.runner.Exited() { // for the trap on EXIT
 		var status interp.ExitStatus
