@@ -133,9 +133,9 @@ func (v value) integer() int {
 }
 
 // set returns a field that stores a string, and so on for the other types.
-func set(dst *string) field       { return func(v value) { *dst = v.str() } }
-func setBool(dst *bool) field     { return func(v value) { *dst = v.boolean() } }
-func setInt(dst *int) field       { return func(v value) { *dst = v.integer() } }
+func set(dst *string) field   { return func(v value) { *dst = v.str() } }
+func setBool(dst *bool) field { return func(v value) { *dst = v.boolean() } }
+func setInt(dst *int) field   { return func(v value) { *dst = v.integer() } }
 
 func follow(n *yaml.Node) *yaml.Node {
 	for n.Kind == yaml.AliasNode {
