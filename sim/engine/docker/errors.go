@@ -113,7 +113,9 @@ func conflict(err error) bool {
 	if errdefs.IsConflict(err) || errdefs.IsAlreadyExists(err) {
 		return true
 	}
-	return strings.Contains(err.Error(), "already exists") || strings.Contains(err.Error(), "is already in use")
+	// two at once may both have made a network, until one of them removes its own
+	return strings.Contains(err.Error(), "already exists") || strings.Contains(err.Error(), "is already in use") ||
+		strings.Contains(err.Error(), "is ambiguous")
 }
 
 // gone treats "not found" and "removal already in progress" as success.
