@@ -25,6 +25,13 @@ import (
 // an answer takes microseconds; a dropped packet costs the whole of it.
 const probeTimeout = 700 * time.Millisecond
 
+// listenGrace is how long a refusal may last after user data has ended, and
+// listenAgain how often it is looked at.
+const (
+	listenGrace = 3 * time.Second
+	listenAgain = 50 * time.Millisecond
+)
+
 // readyTimeout bounds how long user data may run before its listeners are
 // called missing.
 const readyTimeout = 30 * time.Second
@@ -210,6 +217,15 @@ func (ac *access) try(ctx context.Context, x expectation) (*fault, error) {
 		return nil, err
 	}
 	r, err := ac.box.probe(ctx, p)
+	// What user data put into the background may not listen yet, and another
+	// process' listening is no event that could be waited for.
+	for end := time.Now().Add(listenGrace); err == nil && x.open && r.Refused && time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+		case <-time.After(listenAgain):
+		}
+		r, err = ac.box.probe(ctx, p)
+	}
 	if err != nil {
 		return nil, err
 	}
