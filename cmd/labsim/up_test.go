@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// user is somebody at a terminal: labsim on real Docker, with a site and a home
+// of its own.
+type user struct {
+	t    *testing.T
+	bin  string
+	site string
+	env  []string
+}
+
+func newUser(t *testing.T) *user {
+	t.Helper()
+	if err := exec.Command("docker", "version").Run(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("CI has no Docker: ", err)
+		}
+		t.Skip("no Docker here: ", err)
+	}
+	dir := t.TempDir()
+	u := &user{t: t, bin: filepath.Join(dir, "labsim"), site: fmt.Sprintf("t-up-%d", os.Getpid())}
+	u.env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(dir, "state"), "LC_ALL=C")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", u.bin, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { u.call("down", "--all", "--yes", "--volumes") })
+	return u
+}
+
+// call runs labsim and returns what it printed and its exit code.
+func (u *user) call(args ...string) (string, int) {
+	c := exec.Command(u.bin, append([]string{"--site", u.site}, args...)...)
+	c.Env = u.env
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	_ = c.Run()
+	return out.String(), c.ProcessState.ExitCode()
+}
+
+// must wants an exit code and a text.
+func (u *user) must(code int, want string, args ...string) string {
+	u.t.Helper()
+	out, got := u.call(args...)
+	if got != code || !regexp.MustCompile(want).MatchString(out) {
+		u.t.Fatalf("labsim %s: exit %d, want %d with %q:\n%s", strings.Join(args, " "), got, code, want, out)
+	}
+	return out
+}
+
+func (u *user) web() string {
+	u.t.Helper()
+	var list []struct{ Name, PublicIP string }
+	out, _ := u.call("status", "--json")
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		u.t.Fatalf("status --json: %v\n%s", err, out)
+	}
+	for _, i := range list {
+		if i.Name == "web" {
+			return i.PublicIP
+		}
+	}
+	u.t.Fatalf("no web:\n%s", out)
+	return ""
+}
+
+func page(addr string) (string, error) {
+	resp, err := (&http.Client{Timeout: 2 * time.Second}).Get("http://" + addr)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+func (u *user) visit(n int) {
+	u.t.Helper()
+	got, err := page(u.web())
+	want := regexp.MustCompile(fmt.Sprintf(`^visit %d · counted by 10\.0\.2\.10 · stored on vol-0[0-9a-f]+\n$`, n))
+	if err != nil || !want.MatchString(got) {
+		u.t.Fatalf("page: %q, %v, want visit %d", got, err, n)
+	}
+}
+
+// TestUp follows what a new user sees, on real Docker, from up to down.
+func TestUp(t *testing.T) {
+	u := newUser(t)
+	// a range of its own: other tests take the next free one at the same time
+	up := []string{"up", "--public-range", fmt.Sprintf("198.19.%d.0/24", os.Getpid()%250)}
+	out := u.must(0, `5 ✓ Access +web answers on 22 and 80 · db answers web on 22 and 5432 · not the internet, not the host`, up...)
+	for _, line := range []string{` 1 ✓ Custom VPC +vpc-0`, ` 2 ✓ Public and private subnets +public 10\.0\.1\.0/24 · private 10\.0\.2\.0/24`,
+		` 3 ✓ Routes and internet gateway +igw-0`, ` 4 ✓ Instances +web t3\.micro 10\.0\.1\.10 / [0-9.]+ · db t3\.small 10\.0\.2\.10`} {
+		if !regexp.MustCompile(line).MatchString(out) {
+			t.Errorf("up lacks %q:\n%s", line, out)
+		}
+	}
+	// step 5 has connected to db, and every connection counts: go on from what the page says
+	first, err := page(u.web())
+	var n int
+	if _, serr := fmt.Sscanf(first, "visit %d", &n); err != nil || serr != nil {
+		t.Fatalf("page: %q, %v", first, err)
+	}
+	u.visit(n + 1)
+
+	u.must(0, `^ip-10-0-1-10`, "ssh", "web", "--", "hostname")
+	u.must(0, `^ip-10-0-2-10`, "ssh", "db", "--", "hostname")
+	u.must(7, ``, "exec", "web", "--", "sh", "-c", "exit 7")
+	u.must(1, `(?s)no: .*db has no public address.*no route to the internet gateway`, "trace", "internet", "db", "tcp/5432")
+	u.must(0, `yes: `, "trace", "web", "db", "tcp/5432")
+	u.must(1, ``, "exec", "db", "--", "nc", "-z", "-w", "1", u.web(), "80") // db has no way out
+
+	before := u.web()
+	u.must(0, ``, "stop", "web")
+	u.must(0, ``, "start", "web")
+	if after := u.web(); after == before || after == "" {
+		t.Errorf("stop and start left the public address at %s", before)
+	}
+	u.must(0, `5 ✓ Access`, up...)
+	list, err := exec.Command("docker", "ps", "-q", "--filter", "label=labsim.site="+u.site).Output()
+	if n := len(strings.Fields(string(list))); err != nil || n != 4 {
+		t.Errorf("%d containers of the site, want control, edge, web and db: %v", n, err)
+	}
+
+	u.must(0, `kept: volume vol-0`, "down", "--yes")
+	last, _ := exec.Command("docker", "ps", "-aq", "--filter", "label=labsim.site="+u.site).Output()
+	if len(last) > 0 {
+		t.Errorf("down left containers: %s", last)
+	}
+	out = u.must(0, `5 ✓ Access`, up...)
+	again, err := page(u.web())
+	var m int
+	if _, serr := fmt.Sscanf(again, "visit %d", &m); err != nil || serr != nil || m <= n {
+		t.Errorf("after down and up the page says %q, %v; it was at %d before\n%s", again, err, n, out)
+	}
+	u.must(0, ``, "down", "--yes", "--volumes")
+}
