@@ -19,6 +19,8 @@ var _ = add(map[string]string{
 	"%s: waiting for %s":             "%s: %s 기다리는 중",
 	"%s answers, and must not":       "%s: 응답하면 안 되는데 응답합니다",
 	"the packet was lost before the security groups of %s could drop it": "패킷이 %s의 보안 그룹에 이르기 전에 사라졌습니다",
+	"instances can't reach the real internet yet; nothing was changed":   "인스턴스는 아직 실제 인터넷에 나갈 수 없습니다. 아무것도 바꾸지 않았습니다",
+	"leave out --internet, or internet: real in the lab file":            "--internet이나 실습 파일의 internet: real을 빼세요",
 	"nobody listens on port %d in %s":                                    "%[2]s에서 포트 %[1]d를 여는 프로세스가 없습니다",
 	"every rule allows it, yet the packet is lost on the way to %s (%s)": "모든 규칙이 허용하지만 %s(으)로 가는 패킷이 사라집니다 (%s)",
 	"the volume %s (%s) can't be written at %s in %s":                    "%[4]s의 %[3]s에 볼륨 %[1]s (%[2]s)을(를) 쓸 수 없습니다",
