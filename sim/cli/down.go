@@ -44,7 +44,7 @@ func (a *app) down(ctx context.Context, args []string, f downFlags) error {
 		return err
 	}
 	if f.all {
-		if err := a.listByHand(ctx, b, nil); err != nil {
+		if err := a.listByHand(ctx, b); err != nil {
 			return err
 		}
 		return a.uninstall(ctx, f)
@@ -156,7 +156,7 @@ func (a *app) removeLab(ctx context.Context, b *box, name string, volumes bool) 
 }
 
 // listByHand asks before things go that no lab can bring back.
-func (a *app) listByHand(ctx context.Context, b *box, _ []string) error {
+func (a *app) listByHand(ctx context.Context, b *box) error {
 	vpcs, err := b.vpcs(ctx)
 	if err != nil || a.yes {
 		return err
