@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,7 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&a.site, "site", string(sim.DefaultSite), a.say(sim.T("which labsim of this machine")))
+	f.StringVar(&a.site, "site", cmp.Or(a.getenv("LABSIM_SITE"), string(sim.DefaultSite)), a.say(sim.T("which labsim of this machine (else LABSIM_SITE)")))
 	f.StringVar(&a.langArg, "lang", "", a.say(sim.T("language: en or ko (else LC_ALL, LC_MESSAGES, LANG)")))
 	f.StringVar(&a.engine, "engine", "", a.say(sim.T("docker or none (simulated); chosen by itself")))
 	f.BoolVar(&a.json, "json", false, a.say(sim.T("print JSON")))

@@ -67,7 +67,7 @@ var _ = add(map[string]string{
 	// frame
 	"an EC2 region in a box: real packets, real disks, offline":              "상자 속의 EC2 리전: 실제 패킷, 실제 디스크, 오프라인",
 	"interrupted; what was made stays, and the next command goes on from it": "중단되었습니다. 만든 것은 남아 있고 다음 명령이 이어서 합니다",
-	"which labsim of this machine":                                           "이 컴퓨터의 어느 labsim인지",
+	"which labsim of this machine (else LABSIM_SITE)":                        "이 컴퓨터의 어느 labsim인지 (없으면 LABSIM_SITE)",
 	"language: en or ko (else LC_ALL, LC_MESSAGES, LANG)":                    "언어: en 또는 ko (없으면 LC_ALL, LC_MESSAGES, LANG)",
 	"docker or none (simulated); chosen by itself":                           "docker 또는 none(모의 실행). 스스로 고릅니다",
 	"print JSON": "JSON으로 출력합니다",
