@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -24,6 +25,32 @@ type user struct {
 	env  []string
 }
 
+// program is labsim, built once for all tests.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "labsim-test-")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	bin := filepath.Join(dir, "labsim")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+var built string // the directory to remove
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
 func newUser(t *testing.T) *user {
 	t.Helper()
 	if err := exec.Command("docker", "version").Run(); err != nil {
@@ -32,14 +59,12 @@ func newUser(t *testing.T) *user {
 		}
 		t.Skip("no Docker here: ", err)
 	}
-	dir := t.TempDir()
-	u := &user{t: t, bin: filepath.Join(dir, "labsim"), site: fmt.Sprintf("t-up-%d", os.Getpid())}
-	u.env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(dir, "state"), "LC_ALL=C")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", u.bin, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
 	}
+	u := &user{t: t, bin: bin, site: fmt.Sprintf("t-%s-%d", strings.ToLower(strings.TrimPrefix(t.Name(), "Test")), os.Getpid())}
+	u.env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(t.TempDir(), "state"), "LC_ALL=C")
 	t.Cleanup(func() { u.call("down", "--all", "--yes", "--volumes") })
 	return u
 }
