@@ -87,11 +87,13 @@ type transaction struct {
 }
 
 func (t *transaction) change(have *table, want table, known bool) error {
-	if have == nil {
+	if have == nil || !known { // one that is there is woken, if it was made dormant
 		t.AddTable(t.table)
+	}
+	if have == nil {
 		have = &table{}
 	}
-	t.make(*have, want)
+	t.make(*have, want, known)
 	if err := t.empty(*have, want, known); err != nil {
 		return err
 	}
@@ -102,7 +104,7 @@ func (t *transaction) change(have *table, want table, known bool) error {
 	return nil
 }
 
-func (t *transaction) make(have, want table) {
+func (t *transaction) make(have, want table, known bool) {
 	for _, name := range want.counters {
 		if !slices.Contains(have.counters, name) {
 			t.AddObj(&nftables.CounterObj{Table: t.table, Name: name})
@@ -114,7 +116,8 @@ func (t *transaction) make(have, want table) {
 		}
 	}
 	for _, c := range want.chains {
-		if have.chain(c.name) == nil {
+		// Adding a base chain that is there sets its policy again.
+		if have.chain(c.name) == nil || !known && c.hook != nil {
 			t.AddChain(t.chain(c))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
@@ -152,7 +153,7 @@ func (r *router) attach(h *netlink.Handle, g dataplane.Gateway) error {
 		}
 	}
 	err = errors.Join(r.leg(h, inside, edgeLeg), r.leg(eh, outside, routerLeg),
-		r.edgeRoutes(eh, outside, g), r.proxies(eh, eth0, g))
+		r.setRoutes(eh, r.edgeRoutes(outside, g)), r.proxies(eh, eth0, g))
 	if err != nil {
 		return err
 	}
@@ -274,7 +275,7 @@ func (r *router) leg(h *netlink.Handle, l netlink.Link, peer net.HardwareAddr) e
 // only so that the kernel answers ARP for them. There is no default route: what
 // lies beyond the public range, the host's other addresses included, is not the
 // internet.
-func (r *router) edgeRoutes(eh *netlink.Handle, l netlink.Link, g dataplane.Gateway) error {
+func (r *router) edgeRoutes(l netlink.Link, g dataplane.Gateway) map[routeKey]routeValue {
 	behind := routeValue{kind: unix.RTN_UNICAST, link: l.Attrs().Index, via: hop}
 	want := make(map[routeKey]routeValue)
 	for _, p := range r.want.vpc.CIDRs {
@@ -283,41 +284,53 @@ func (r *router) edgeRoutes(eh *netlink.Handle, l netlink.Link, g dataplane.Gate
 	for _, p := range g.Publics {
 		want[routeKey{unix.RT_TABLE_MAIN, prefix32(p.Public), 0}] = behind
 	}
-	return r.setRoutes(eh, want)
+	return want
 }
 
 // proxies has the edge answer ARP for the public addresses.
 func (r *router) proxies(eh *netlink.Handle, eth0 netlink.Link, g dataplane.Gateway) error {
-	have, err := retry(func() ([]netlink.Neigh, error) {
-		return eh.NeighProxyList(eth0.Attrs().Index, netlink.FAMILY_V4)
-	})
+	missing, stale, err := proxyDiff(eh, eth0, g)
 	if err != nil {
-		return fmt.Errorf("list proxied addresses: %w", err)
-	}
-	want := make(map[netip.Addr]bool)
-	for _, p := range g.Publics {
-		want[p.Public] = true
+		return err
 	}
 	entry := func(a netip.Addr) *netlink.Neigh {
 		return &netlink.Neigh{LinkIndex: eth0.Attrs().Index, IP: a.AsSlice(), Family: netlink.FAMILY_V4,
 			Flags: netlink.NTF_PROXY, State: netlink.NUD_PERMANENT}
 	}
 	var errs []error
-	for _, n := range have {
-		a, _ := netip.AddrFromSlice(n.IP.To4())
-		if want[a] {
-			delete(want, a)
-		} else {
-			errs = append(errs, r.wrote(true, eh.NeighDel(entry(a))))
-		}
+	for _, a := range stale {
+		errs = append(errs, r.wrote(true, eh.NeighDel(entry(a))))
 	}
-	for a := range want {
+	for _, a := range missing {
 		errs = append(errs, r.wrote(true, eh.NeighSet(entry(a))))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("answer ARP for public addresses: %w", err)
 	}
 	return nil
+}
+
+// proxyDiff returns for which addresses the edge should answer and does not, and
+// the other way round.
+func proxyDiff(eh *netlink.Handle, eth0 netlink.Link, g dataplane.Gateway) (missing, stale []netip.Addr, err error) {
+	have, err := retry(func() ([]netlink.Neigh, error) {
+		return eh.NeighProxyList(eth0.Attrs().Index, netlink.FAMILY_V4)
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list proxied addresses: %w", err)
+	}
+	answered := make(map[netip.Addr]bool)
+	for _, n := range have {
+		a, _ := netip.AddrFromSlice(n.IP.To4())
+		answered[a] = true
+	}
+	for _, p := range g.Publics {
+		if !answered[p.Public] {
+			missing = append(missing, p.Public)
+		}
+		delete(answered, p.Public)
+	}
+	return missing, slices.Collect(maps.Keys(answered)), nil
 }
 
 // translate forgets the connections whose translation is no longer right, and

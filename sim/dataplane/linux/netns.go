@@ -58,46 +58,61 @@ type sysctl struct{ path, value string }
 
 // setSysctls writes those values that differ, in order, and returns how many it
 // wrote. IPv6 settings are left out where the kernel has no IPv6.
-func setSysctls(ns netns.NsHandle, settings ...sysctl) (int, error) {
+func setSysctls(ns netns.NsHandle, settings ...sysctl) (wrote int, err error) {
+	err = eachSysctl(ns, settings, func(s sysctl, f *os.File, now string) error {
+		if now == s.value {
+			return nil
+		}
+		wrote++
+		_, err := f.WriteAt([]byte(s.value), 0)
+		return err
+	})
+	return wrote, err
+}
+
+// sysctlDiff returns the settings that have another value, which it puts in.
+func sysctlDiff(ns netns.NsHandle, settings ...sysctl) (other []sysctl, err error) {
+	err = eachSysctl(ns, settings, func(s sysctl, _ *os.File, now string) error {
+		if now != s.value {
+			other = append(other, sysctl{s.path, now})
+		}
+		return nil
+	})
+	return other, err
+}
+
+// eachSysctl calls do with each setting's file and the value that it has.
+func eachSysctl(ns netns.NsHandle, settings []sysctl, do func(s sysctl, f *os.File, now string) error) error {
 	proc, err := procFS()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	wrote := 0
-	err = inNS(ns, func() error {
+	return inNS(ns, func() error {
 		for _, s := range settings {
-			changed, err := setSysctl(proc, s)
+			err := withSysctl(proc, s, do)
 			if errors.Is(err, unix.ENOENT) && strings.HasPrefix(s.path, "net/ipv6/") {
 				continue
 			}
 			if err != nil {
 				return fmt.Errorf("sysctl %s=%s: %w", s.path, s.value, err)
 			}
-			if changed {
-				wrote++
-			}
 		}
 		return nil
 	})
-	return wrote, err
 }
 
-func setSysctl(proc int, s sysctl) (changed bool, err error) {
+func withSysctl(proc int, s sysctl, do func(s sysctl, f *os.File, now string) error) error {
 	fd, err := unix.Openat(proc, "sys/"+s.path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return false, err
+		return err
 	}
 	f := os.NewFile(uintptr(fd), s.path)
 	defer f.Close()
-	old, err := io.ReadAll(f)
+	now, err := io.ReadAll(f)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if strings.TrimSpace(string(old)) == s.value {
-		return false, nil
-	}
-	_, err = f.WriteAt([]byte(s.value), 0)
-	return true, err
+	return do(s, f, strings.TrimSpace(string(now)))
 }
 
 // procFS returns a procfs of our own that is mounted nowhere: in a container,

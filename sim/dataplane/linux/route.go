@@ -127,14 +127,33 @@ func (r *router) routes(h *netlink.Handle, up upLinks) (map[routeKey]routeValue,
 }
 
 func (r *router) setRoutes(h *netlink.Handle, want map[routeKey]routeValue) error {
+	missing, stale, err := routeDiff(h, want)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, k := range missing {
+		if err := r.wrote(true, h.RouteReplace(want[k].route(k))); err != nil {
+			errs = append(errs, fmt.Errorf("route to %s in table %d: %w", k.to, k.table, err))
+		}
+	}
+	for _, x := range stale {
+		if err := h.RouteDel(&x); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("remove route to %s in table %d: %w", x.Dst, x.Table, err))
+		}
+		r.d.writes.Add(1)
+	}
+	return errors.Join(errs...)
+}
+
+// routeDiff returns which routes lack or lead elsewhere, and which are too many.
+func routeDiff(h *netlink.Handle, want map[routeKey]routeValue) (missing []routeKey, stale []netlink.Route, err error) {
 	have, err := retry(func() ([]netlink.Route, error) {
 		return h.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 	})
 	if err != nil {
-		return fmt.Errorf("list routes: %w", err)
+		return nil, nil, fmt.Errorf("list routes: %w", err)
 	}
-	var errs []error
-	var stale []netlink.Route
 	right := make(map[routeKey]bool)
 	for _, x := range have {
 		if x.Table == unix.RT_TABLE_LOCAL || x.Protocol == kernelProtocol {
@@ -149,21 +168,12 @@ func (r *router) setRoutes(h *netlink.Handle, want map[routeKey]routeValue) erro
 			stale = append(stale, x)
 		}
 	}
-	for k, v := range want {
-		if right[k] {
-			continue
-		}
-		if err := r.wrote(true, h.RouteReplace(v.route(k))); err != nil {
-			errs = append(errs, fmt.Errorf("route to %s in table %d: %w", k.to, k.table, err))
+	for k := range want {
+		if !right[k] {
+			missing = append(missing, k)
 		}
 	}
-	for _, x := range stale {
-		if err := h.RouteDel(&x); err != nil && !errors.Is(err, unix.ESRCH) {
-			errs = append(errs, fmt.Errorf("remove route to %s in table %d: %w", x.Dst, x.Table, err))
-		}
-		r.d.writes.Add(1)
-	}
-	return errors.Join(errs...)
+	return missing, stale, nil
 }
 
 func describe(x netlink.Route) (routeKey, routeValue) {
@@ -193,40 +203,58 @@ func (v routeValue) route(k routeKey) *netlink.Route {
 	return x
 }
 
-// setRules has each subnet's mark choose its route table.
-func (r *router) setRules(h *netlink.Handle) error {
-	type choice struct {
-		mark  uint32
-		table int
-	}
+// A choice is a rule of routing: a subnet's mark chooses its route table.
+type choice struct {
+	mark  uint32
+	table int
+}
+
+// choices returns what each subnet should choose.
+func (r *router) choices() (map[choice]sim.SubnetID, error) {
 	numbers := make(map[sim.RouteTableID]int)
 	for _, t := range r.want.vpc.Tables {
 		numbers[t.ID] = tableOffset + int(t.Number)
 	}
 	var errs []error
-	want := make(map[choice]bool)
+	want := make(map[choice]sim.SubnetID)
 	for _, s := range r.want.vpc.Subnets {
 		n, ok := numbers[s.Table]
 		if !ok {
 			errs = append(errs, about(string(s.ID), fmt.Errorf("route table %s is not in the config", s.Table)))
 			continue
 		}
-		want[choice{subnetMark(s), n}] = true
+		want[choice{subnetMark(s), n}] = s.ID
 	}
+	return want, errors.Join(errs...)
+}
+
+// ruleDiff takes out of want what is there, and returns which rules are too many.
+func ruleDiff(h *netlink.Handle, want map[choice]sim.SubnetID) (stale []netlink.Rule, err error) {
 	have, err := retry(func() ([]netlink.Rule, error) { return h.RuleList(netlink.FAMILY_V4) })
 	if err != nil {
-		return fmt.Errorf("list rules of routing: %w", err)
+		return nil, fmt.Errorf("list rules of routing: %w", err)
 	}
-	var stale []netlink.Rule
 	for _, x := range have {
 		if x.Priority != rulePriority {
 			continue
 		}
-		if c := (choice{x.Mark, x.Table}); want[c] {
+		c := choice{x.Mark, x.Table}
+		if _, ok := want[c]; ok {
 			delete(want, c)
 		} else {
 			stale = append(stale, x)
 		}
+	}
+	return stale, nil
+}
+
+// setRules has each subnet's mark choose its route table.
+func (r *router) setRules(h *netlink.Handle) error {
+	want, err := r.choices()
+	errs := []error{err}
+	stale, err := ruleDiff(h, want)
+	if err != nil {
+		return err
 	}
 	for c := range want {
 		x := netlink.NewRule()

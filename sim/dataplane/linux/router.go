@@ -185,13 +185,7 @@ func (r *router) addresses(h *netlink.Handle) error {
 			return fmt.Errorf("set lo up: %w", err)
 		}
 	}
-	want := map[netip.Addr]bool{sim.MetadataAddr: true}
-	if a := r.want.vpc.DNS; a.IsValid() {
-		want[a], want[sim.DNSLinkLocal] = true, true
-	}
-	for _, s := range r.want.vpc.Subnets {
-		want[sim.RouterAddr(s.CIDR)] = true
-	}
+	want := r.ownAddresses()
 	have, err := retry(func() ([]netlink.Addr, error) { return h.AddrList(lo, netlink.FAMILY_V4) })
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
@@ -213,6 +207,17 @@ func (r *router) addresses(h *netlink.Handle) error {
 		}
 	}
 	return nil
+}
+
+func (r *router) ownAddresses() map[netip.Addr]bool {
+	want := map[netip.Addr]bool{sim.MetadataAddr: true}
+	if a := r.want.vpc.DNS; a.IsValid() {
+		want[a], want[sim.DNSLinkLocal] = true, true
+	}
+	for _, s := range r.want.vpc.Subnets {
+		want[sim.RouterAddr(s.CIDR)] = true
+	}
+	return want
 }
 
 // remove takes the router away. Its links go first: sockets in the namespace
