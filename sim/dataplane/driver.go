@@ -48,6 +48,16 @@ type Problem struct {
 	Message  string
 }
 
+// Drift is something that the kernel has otherwise than the config that the node
+// holds, because somebody changed it there.
+type Drift struct {
+	Resource string // id
+	What     sim.Text
+	// Reboot is the instance that has to be rebooted to mend it; "": handing the
+	// config over again does.
+	Reboot sim.InstanceID `json:",omitempty"`
+}
+
 // Guest is an instance whose first process is connected to the agent.
 type Guest struct {
 	Instance sim.InstanceID
