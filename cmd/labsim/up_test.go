@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,10 +25,18 @@ type user struct {
 	bin  string
 	site string
 	env  []string
+	// enter is the command line that leads to the user's machine; nil: this one.
+	enter func() []string
+	// dial connects to an address of the user's machine.
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// program is labsim, built once for all tests.
+// program is labsim, built once for all tests; LABSIM_TEST_BINARY names one that
+// is built already.
 var program = sync.OnceValues(func() (string, error) {
+	if f := os.Getenv("LABSIM_TEST_BINARY"); f != "" {
+		return f, nil
+	}
 	dir, err := os.MkdirTemp("", "labsim-test-")
 	if err != nil {
 		return "", err
@@ -59,20 +69,37 @@ func newUser(t *testing.T) *user {
 		}
 		t.Skip("no Docker here: ", err)
 	}
+	u := makeUser(t)
+	t.Cleanup(func() { u.call("down", "--all", "--yes", "--volumes") })
+	return u
+}
+
+func makeUser(t *testing.T) *user {
+	t.Helper()
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
 	u := &user{t: t, bin: bin, site: fmt.Sprintf("t-%s-%d", strings.ToLower(strings.TrimPrefix(t.Name(), "Test")), os.Getpid())}
 	u.env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(t.TempDir(), "state"), "LC_ALL=C")
-	t.Cleanup(func() { u.call("down", "--all", "--yes", "--volumes") })
+	u.dial = (&net.Dialer{}).DialContext
 	return u
+}
+
+// command is labsim as the user calls it.
+func (u *user) command(args ...string) *exec.Cmd {
+	line := append([]string{u.bin, "--site", u.site}, args...)
+	if u.enter != nil {
+		line = append(u.enter(), line...)
+	}
+	c := exec.Command(line[0], line[1:]...)
+	c.Env = u.env
+	return c
 }
 
 // call runs labsim and returns what it printed and its exit code.
 func (u *user) call(args ...string) (string, int) {
-	c := exec.Command(u.bin, append([]string{"--site", u.site}, args...)...)
-	c.Env = u.env
+	c := u.command(args...)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	_ = c.Run()
@@ -105,8 +132,9 @@ func (u *user) web() string {
 	return ""
 }
 
-func page(addr string) (string, error) {
-	resp, err := (&http.Client{Timeout: 2 * time.Second}).Get("http://" + addr)
+func (u *user) page(addr string) (string, error) {
+	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: u.dial, DisableKeepAlives: true}}
+	resp, err := c.Get("http://" + addr)
 	if err != nil {
 		return "", err
 	}
@@ -117,7 +145,7 @@ func page(addr string) (string, error) {
 
 func (u *user) visit(n int) {
 	u.t.Helper()
-	got, err := page(u.web())
+	got, err := u.page(u.web())
 	want := regexp.MustCompile(fmt.Sprintf(`^visit %d · counted by 10\.0\.2\.10 · stored on vol-0[0-9a-f]+\n$`, n))
 	if err != nil || !want.MatchString(got) {
 		u.t.Fatalf("page: %q, %v, want visit %d", got, err, n)
@@ -137,7 +165,7 @@ func TestUp(t *testing.T) {
 		}
 	}
 	// step 5 has connected to db, and every connection counts: go on from what the page says
-	first, err := page(u.web())
+	first, err := u.page(u.web())
 	var n int
 	if _, serr := fmt.Sscanf(first, "visit %d", &n); err != nil || serr != nil {
 		t.Fatalf("page: %q, %v", first, err)
@@ -169,7 +197,7 @@ func TestUp(t *testing.T) {
 		t.Errorf("down left containers: %s", last)
 	}
 	out = u.must(0, `5 ✓ Access`, up...)
-	again, err := page(u.web())
+	again, err := u.page(u.web())
 	var m int
 	if _, serr := fmt.Sscanf(again, "visit %d", &m); err != nil || serr != nil || m <= n {
 		t.Errorf("after down and up the page says %q, %v; it was at %d before\n%s", again, err, n, out)
