@@ -29,6 +29,7 @@ var rooms = []struct {
 	{"sim/text", []string{"sim"}, []string{"golang.org/x/text"}, "texts know the domain only"},
 	{"sim/world", []string{"sim", "sim/world"}, []string{"github.com/tidwall/btree"}, "the rules are pure"},
 	{"sim/path", []string{"sim", "sim/world"}, []string{}, "the evaluator is pure"},
+	{"sim/graph", []string{"sim"}, []string{}, "the picture is pure"},
 	{"sim/dataplane", []string{"sim", "sim/world"}, []string{}, "the compiler is pure"},
 	{"sim/dataplane/linux", nil, nil, ""},
 	{"sim/engine", []string{"sim"}, []string{}, "the interface knows no engine"},
@@ -55,7 +56,7 @@ var guarded = []struct {
 
 // pure rooms do no I/O: these packages of the standard library stay outside.
 var (
-	pureRooms = []string{"sim/world", "sim/path", "sim/plan", "sim/dataplane"}
+	pureRooms = []string{"sim/world", "sim/path", "sim/graph", "sim/plan", "sim/dataplane"}
 	impure    = []string{"net", "net/http", "os", "os/exec", "syscall"}
 )
 

@@ -163,7 +163,7 @@ func (a *app) table(rows [][]string) {
 		for i, c := range r {
 			r[i] = sim.Printable(c)
 			c = r[i]
-			widths[i] = max(widths[i], width(c))
+			widths[i] = max(widths[i], sim.Columns(c))
 		}
 	}
 	for _, r := range rows {

@@ -8,8 +8,8 @@ import (
 
 func TestColumns(t *testing.T) {
 	for s, want := range map[string]int{"": 0, "Custom VPC": 10, "사용자 지정 VPC": 15, "퍼블릭·프라이빗 서브넷": 22, "✓": 1, "라우팅": 6} {
-		if got := width(s); got != want {
-			t.Errorf("width(%q) = %d, want %d", s, got, want)
+		if got := sim.Columns(s); got != want {
+			t.Errorf("Columns(%q) = %d, want %d", s, got, want)
 		}
 	}
 	if got := pad("서브넷", 8) + "|"; got != "서브넷  |" {

@@ -117,24 +117,12 @@ func (l *lines) columns() int {
 func cut(s string, n int) string {
 	at := 0
 	for i, r := range s {
-		if at += width(string(r)); at >= n {
+		if at += sim.Columns(string(r)); at >= n {
 			return s[:i]
 		}
 	}
 	return s
 }
 
-// width is how many columns s takes: Hangul takes two.
-func width(s string) int {
-	n := 0
-	for _, r := range s {
-		n++
-		if r >= 0x1100 && r <= 0x115f || r >= 0x2e80 && r <= 0xa4cf || r >= 0xac00 && r <= 0xd7a3 || r >= 0xf900 && r <= 0xfaff || r >= 0xff00 && r <= 0xff60 {
-			n++
-		}
-	}
-	return n
-}
-
 // pad fills s up to n columns.
-func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-width(s))) }
+func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-sim.Columns(s))) }
