@@ -15,7 +15,7 @@ import (
 func (a *app) commands() []*cobra.Command {
 	list := []*cobra.Command{a.upCommand(), a.downCommand(), a.statusCommand(), a.sshCommand(), a.execCommand(), a.cpCommand(), a.logsCommand()}
 	list = append(list, a.lifecycleCommands()...)
-	return append(list, a.traceCommand(), a.openCommand(), a.envCommand(), a.awsCommand(), a.serveCommand(),
+	return append(list, a.traceCommand(), a.graphCommand(), a.openCommand(), a.envCommand(), a.awsCommand(), a.serveCommand(),
 		a.initCommand(), a.doctorCommand(), a.versionCommand(), a.dialCommand())
 }
 

@@ -116,6 +116,7 @@ type instance struct {
 	PrivateIP, PublicIP, KeyName            string
 	VPC, Subnet, ENI, PrivateDNS, PublicDNS string
 	Volumes                                 []string
+	Groups                                  []string `json:"-"` // ids of its security groups
 }
 
 // instances describes instances that are not terminated, the oldest first.
@@ -136,6 +137,9 @@ func (b *box) instances(ctx context.Context, filters []wire.Filter) ([]instance,
 			PrivateDNS: val(i.PrivateDnsName), PublicDNS: val(i.PublicDnsName)}
 		if len(i.NetworkInterfaces) > 0 {
 			x.ENI = val(i.NetworkInterfaces[0].NetworkInterfaceId)
+			for _, g := range i.NetworkInterfaces[0].Groups {
+				x.Groups = append(x.Groups, val(g.GroupId))
+			}
 		}
 		if i.State != nil {
 			x.State = val(i.State.Name)

@@ -11,12 +11,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"labsim/sim/ec2"
@@ -50,7 +52,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(func() { endOf(t, filepath.Join(env.WorkDir, "state", "labsim", site)) })
 			return os.MkdirAll(home, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"sh": shell, "gone": gone, "byhand": byHand, "strangervpc": strangerVPC, "lease": lease},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"sh": shell, "gone": gone, "byhand": byHand, "strangervpc": strangerVPC, "lease": lease, "picture": picture},
 	})
 }
 
@@ -127,6 +129,34 @@ func lease(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Value(leaseKey{}).(*heldLease).conn = conn
 }
+
+// picture compares what was drawn with a picture of docs, but for ids and the mark
+// of a simulated lab; LABSIM_UPDATE=1 writes it.
+func picture(ts *testscript.TestScript, neg bool, args []string) {
+	drawn := regexp.MustCompile(`\b(vpc|igw|subnet|i|vol)-0[0-9a-f]{4,}`).ReplaceAllStringFunc(ts.ReadFile("stdout"), func(id string) string {
+		kind, rest, _ := strings.Cut(id, "-")
+		return kind + "-" + "0a1b2c3d4e5f67890"[:len(rest)]
+	})
+	drawn = regexp.MustCompile(`<text [^>]*class="note".*\n`).ReplaceAllString(drawn, "")
+	file := filepath.Join(docs, args[0])
+	if os.Getenv("LABSIM_UPDATE") != "" {
+		ts.Check(os.WriteFile(file, []byte(drawn), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	ts.Check(err)
+	if diff := cmp.Diff(string(want), drawn); diff != "" {
+		ts.Fatalf("docs/%s is another picture (LABSIM_UPDATE=1 draws it anew; -docs +drawn):\n%s", args[0], diff)
+	}
+}
+
+// docs is where the project's pictures are, whatever directory a script is in.
+var docs = func() string {
+	dir, err := filepath.Abs("../../docs")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+}()
 
 type leaseKey struct{}
 
