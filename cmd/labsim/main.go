@@ -14,6 +14,7 @@ import (
 	"labsim/sim/agent"
 	"labsim/sim/agent/oneshot"
 	"labsim/sim/cli"
+	"labsim/sim/idle"
 )
 
 func main() { os.Exit(run(os.Args)) }
@@ -51,6 +52,7 @@ func runAgent() int {
 func runEdge() int {
 	ctx, stop := untilTold()
 	defer stop()
+	idle.Trim()
 	<-ctx.Done()
 	return 0
 }

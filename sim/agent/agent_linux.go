@@ -16,6 +16,7 @@ import (
 	"labsim/sim/dataplane"
 	"labsim/sim/dataplane/linux"
 	"labsim/sim/ebs"
+	"labsim/sim/idle"
 )
 
 // Driver is what the agent needs of the dataplane; linux.Driver is one.
@@ -167,6 +168,7 @@ func (a *Agent) set(ctx context.Context, c *dataplane.Config) (dataplane.Report,
 
 // apply makes the held config so. a.setting is held.
 func (a *Agent) apply(ctx context.Context) {
+	defer idle.Soon()
 	h := a.held()
 	problems := linux.Problems(a.driver.Set(ctx, h.config))
 	problems = append(problems, a.services.set(h)...)

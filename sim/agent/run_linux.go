@@ -19,6 +19,7 @@ import (
 	"labsim/sim"
 	"labsim/sim/agent/plugin"
 	"labsim/sim/dataplane/linux"
+	"labsim/sim/idle"
 )
 
 // retryStart is how long a process that can't work waits before it ends.
@@ -64,6 +65,7 @@ func Run(ctx context.Context) error {
 	}
 	hooks.ready(a.hooks(), nil)
 	go a.run(ctx)
+	idle.Soon()
 	<-ctx.Done()
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"labsim/sim"
 	"labsim/sim/engine"
+	"labsim/sim/idle"
 	"labsim/sim/plan"
 	"labsim/sim/world"
 )
@@ -120,6 +121,7 @@ func (r *reconciler) pass(ctx context.Context) (again time.Time) {
 	if r.isDrained() {
 		return time.Time{}
 	}
+	defer idle.Soon()
 	if err := r.observe(ctx); err != nil {
 		r.status.engineError(err)
 		return time.Now().Add(r.retry("observe", err))

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"labsim/sim/agent/wire"
+	"labsim/sim/idle"
 )
 
 // guest is PID 1 of an instance.
@@ -101,8 +102,7 @@ func (g *guest) boot(args []string) {
 	}
 	go installTools("/", g.self)
 	go g.settle(firstBoot, args)
-	// What starting cost goes back to the system: it counts in every instance.
-	time.AfterFunc(2*time.Second, debug.FreeOSMemory)
+	idle.Soon() // what starting cost counts in every instance
 }
 
 // settle is the part of the boot that may take its time.
@@ -122,7 +122,7 @@ func (g *guest) settle(firstBoot bool, args []string) {
 	}
 	g.startService("/", serviceFile)
 	g.state.update(func(s *wire.GuestState) { s.Ready = true })
-	debug.FreeOSMemory()
+	idle.Soon()
 }
 
 // startCommand starts what Compose calls the command. The instance outlives it,

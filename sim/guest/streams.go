@@ -6,6 +6,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"labsim/sim/idle"
 )
 
 // output copies what a process writes. The read end of a pipe stays open for
@@ -169,6 +171,7 @@ func (nopClose) Close() error { return nil }
 
 // wait returns the exit code when the process has ended and its output is out.
 func (s *session) wait() int {
+	defer idle.Soon()
 	code := s.proc.exitCode()
 	for _, o := range s.outs {
 		o.finish()
