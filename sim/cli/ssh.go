@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -194,13 +195,15 @@ func (a *app) sshConfig(r *route) (file string, err error) {
 // alias is what an instance is called in the file: its name is anybody's tag, and
 // one with a line end in it would be an option of ssh.
 func (i instance) alias() string {
-	if plainName.MatchString(i.Name) {
+	if plainName().MatchString(i.Name) {
 		return i.Name
 	}
 	return i.ID
 }
 
-var plainName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+var plainName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+})
 
 // shellJoin quotes words for a POSIX shell.
 func shellJoin(words []string) string {

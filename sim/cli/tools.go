@@ -252,7 +252,7 @@ func (a *app) printEnv(ctx context.Context, b *box, dir string) {
 	vars := a.awsEnv(b, dir)
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if _, ok := vars[name]; !ok && strings.HasPrefix(name, "AWS_") && plainName.MatchString(name) {
+		if _, ok := vars[name]; !ok && strings.HasPrefix(name, "AWS_") && plainName().MatchString(name) {
 			vars[name] = ""
 		}
 	}

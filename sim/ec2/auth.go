@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -60,15 +61,17 @@ type signature struct {
 	time                             time.Time
 }
 
-var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256\s+Credential=([\w.@+=,-]{1,128})/(\d{8})/([a-z0-9-]{1,64})/([a-z0-9-]{1,32})/aws4_request\s*,\s*` +
-	`SignedHeaders=([a-z0-9;-]+)\s*,\s*Signature=([0-9a-f]{64})$`)
+var authorization = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^AWS4-HMAC-SHA256\s+Credential=([\w.@+=,-]{1,128})/(\d{8})/([a-z0-9-]{1,64})/([a-z0-9-]{1,32})/aws4_request\s*,\s*` +
+		`SignedHeaders=([a-z0-9;-]+)\s*,\s*Signature=([0-9a-f]{64})$`)
+})
 
 func parseSignature(r *http.Request) (signature, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
 		return signature{}, sim.Errorf("MissingAuthenticationToken", "Request is missing Authentication Token")
 	}
-	m := authorization.FindStringSubmatch(header)
+	m := authorization().FindStringSubmatch(header)
 	if m == nil {
 		return signature{}, sim.Errorf("IncompleteSignature", "The Authorization header is not a signature of version 4")
 	}

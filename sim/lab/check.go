@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 
@@ -23,12 +24,14 @@ type dependency struct {
 // maxUserData is EC2's limit, in bytes before encoding (EC2 User Guide, "Instance user data").
 const maxUserData = 16 << 10
 
-var projectName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+var projectName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+})
 
 // check looks at the lab as a whole: what is named exists, addresses fit.
 func (r *reader) check() {
 	l := r.lab
-	if !projectName.MatchString(l.Name) || len(l.Name) > 64 {
+	if !projectName().MatchString(l.Name) || len(l.Name) > 64 {
 		r.ps.add(r.at("name"), sim.T("name: %q can't name a lab: a to z, 0 to 9, - and _, at most 64, beginning with a letter or digit", l.Name))
 	}
 	r.sort()

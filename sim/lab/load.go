@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
@@ -74,10 +75,12 @@ func parse(data []byte, ps *problems) (*yaml.Node, bool) {
 // oneLine is an error's text in one line: a library's may have several.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-var lineInError = regexp.MustCompile(`line (\d+)`)
+var lineInError = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`line (\d+)`)
+})
 
 func yamlLine(err error) int {
-	if m := lineInError.FindStringSubmatch(err.Error()); m != nil {
+	if m := lineInError().FindStringSubmatch(err.Error()); m != nil {
 		n, _ := strconv.Atoi(m[1])
 		return n
 	}

@@ -3,6 +3,7 @@ package lab
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
@@ -34,7 +35,7 @@ func (r *reader) services(p *types.Project) {
 		for _, k := range sortedKeys(s.Environment) {
 			if v := s.Environment[k]; v == nil {
 				r.ps.add(line, sim.T("%s: the variable %s has no value: labsim reads no variables of your environment", x.Name, k))
-			} else if !variable.MatchString(k) || strings.ContainsRune(*v, 0) {
+			} else if !variable().MatchString(k) || strings.ContainsRune(*v, 0) {
 				r.ps.add(line, sim.T("%s: %q can't be a variable of a process", x.Name, k))
 			} else {
 				x.Service.Environment = append(x.Service.Environment, k+"="+*v)
@@ -46,7 +47,9 @@ func (r *reader) services(p *types.Project) {
 	}
 }
 
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variable = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+})
 
 // userData is what the instance is launched with: the script alone, or together
 // with the process that its guest is to run.

@@ -4,6 +4,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"labsim/sim"
 )
@@ -24,7 +25,9 @@ const (
 
 // saneName is what may name a resource: it becomes a part of the names of Docker's
 // objects and of files, and is printed.
-var saneName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
+var saneName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
+})
 
 // sane passes on what has a name that can be used, up to a number of them.
 func (r *reader) sane(kind string, most int, f func(name string, v value)) func(string, value) {
@@ -34,7 +37,7 @@ func (r *reader) sane(kind string, most int, f func(name string, v value)) func(
 		case n == most+1:
 			v.bad(sim.T("a lab has at most %d of a kind, here %s", most, kind))
 		case n > most:
-		case !saneName.MatchString(key) || key == "internet":
+		case !saneName().MatchString(key) || key == "internet":
 			v.ps.add(v.line(), sim.T("%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet", key, kind))
 		default:
 			f(key, v)
@@ -44,7 +47,7 @@ func (r *reader) sane(kind string, most int, f func(name string, v value)) func(
 
 func (r *reader) keyName(v value) string {
 	s := v.str()
-	if !saneName.MatchString(s) {
+	if !saneName().MatchString(s) {
 		v.bad(sim.T("%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet", s, "key"))
 		return ""
 	}
@@ -52,22 +55,26 @@ func (r *reader) keyName(v value) string {
 }
 
 // groupDescription is what EC2 takes (EC2 API, CreateSecurityGroup, GroupDescription).
-var groupDescription = regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
+var groupDescription = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
+})
 
 func (r *reader) description(v value) string {
 	s := v.str()
-	if !groupDescription.MatchString(s) {
+	if !groupDescription().MatchString(s) {
 		v.bad(sim.T("%s: EC2 takes at most 255 letters without accents, digits, spaces and ._-:/()#,@[]+=&;{}!$*", v.path))
 	}
 	return s
 }
 
-var plainPath = regexp.MustCompile(`^(/[a-zA-Z0-9_.-]+)+$`)
+var plainPath = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(/[a-zA-Z0-9_.-]+)+$`)
+})
 
 // mountPoint reports whether a volume can be mounted at a path of the guest: not
 // over what the guest itself lives of.
 func mountPoint(p string) bool {
-	if !plainPath.MatchString(p) || path.Clean(p) != p || len(p) > sim.MaxTagValueLen {
+	if !plainPath().MatchString(p) || path.Clean(p) != p || len(p) > sim.MaxTagValueLen {
 		return false
 	}
 	top, rest, _ := strings.Cut(p[1:], "/")

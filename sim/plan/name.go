@@ -5,6 +5,7 @@ import (
 	"iter"
 	"regexp"
 	"slices"
+	"sync"
 
 	"labsim/sim"
 )
@@ -96,13 +97,15 @@ func (c claims) pick(id, wish string) string {
 // missing or can't be part of a name.
 func objectName(site sim.Site, tags sim.Tags, separator, suffix string) string {
 	lab, name := tags.Value(sim.TagLab), tags.Value(sim.TagName)
-	if !canName.MatchString(lab) || !canName.MatchString(name) {
+	if !canName().MatchString(lab) || !canName().MatchString(name) {
 		return ""
 	}
 	return Project(site, lab) + separator + name + suffix
 }
 
-var canName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$`)
+var canName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$`)
+})
 
 // Project is the Compose project of a lab: the lab's own name on the default
 // site. On others it carries the site too, since two sites may run the same lab
@@ -122,7 +125,7 @@ func objectLabels(site sim.Site, tags sim.Tags, vpc, role string) map[string]str
 		l[sim.LabelVPC] = vpc
 	}
 	lab, name := tags.Value(sim.TagLab), tags.Value(sim.TagName)
-	if !canName.MatchString(lab) || !canName.MatchString(name) {
+	if !canName().MatchString(lab) || !canName().MatchString(name) {
 		return l
 	}
 	l[sim.LabelLab] = lab
