@@ -24,7 +24,8 @@ type Engine interface {
 	RemoveVolume(ctx context.Context, name string) error
 
 	// Start makes the container, if need be, and starts it. A container that
-	// stands with another Hash is replaced.
+	// stands with another Hash is replaced; the new one has the root disk of the
+	// old one, if it is the same instance's. Limits are changed in place.
 	Start(ctx context.Context, c Container) error
 	// Stop asks the container's first process to end, and kills it after grace seconds.
 	Stop(ctx context.Context, name string, grace int) error

@@ -91,11 +91,12 @@ func limits(name string) engine.Limits {
 	return l
 }
 
-// hash is over all of a container that can't be changed in place. Labels are
-// not: a changed tag must not cost an instance its disk; nor the name, which is
-// given once.
+// hash is over all of a container that can't be changed in place, as the size
+// of its type can. Labels are not in it: a changed tag must not make a container
+// anew; nor the name, which is given once.
 func hash(c engine.Container) string {
 	c.Labels, c.Hash, c.Name = nil, "", ""
+	c.Limits.CPUs, c.Limits.MemoryMiB = 0, 0
 	data, err := json.Marshal(c)
 	if err != nil {
 		panic("container does not encode: " + err.Error()) // plain data always does

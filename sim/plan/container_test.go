@@ -44,8 +44,8 @@ func TestContainer(t *testing.T) {
 	}
 }
 
-// What a tag changes must not cost an instance its disk; what a container is
-// made of must.
+// What a tag or the type changes must not make the container anew; a change of
+// what it is made of must.
 func TestHash(t *testing.T) {
 	hashOf := func(change func(*setting)) string {
 		t.Helper()
@@ -66,9 +66,17 @@ func TestHash(t *testing.T) {
 	if same != base {
 		t.Error("a tag changed the hash")
 	}
-	other := hashOf(func(s *setting) { s.with(func(i *sim.Instance) { i.Type = "t3.small" }) })
+	resized := hashOf(func(s *setting) { s.with(func(i *sim.Instance) { i.Type = "t3.small" }) })
+	if resized != base {
+		t.Error("another instance type changed the hash")
+	}
+	other := hashOf(func(s *setting) {
+		v := s.world.Volumes["vol-data"]
+		v.Tags = v.Tags.With(sim.TagMount, "/data")
+		s.world.Volumes["vol-data"] = v
+	})
 	if other == base {
-		t.Error("another instance type left the hash as it was")
+		t.Error("another mount left the hash as it was")
 	}
 }
 

@@ -58,9 +58,16 @@ func (e *Engine) ensureContainer(ctx context.Context, c engine.Container) (id st
 			if !in.State.Running && in.NetworkSettings != nil {
 				err = e.connectMissing(ctx, in.ID, in.NetworkSettings.Networks, c.Interfaces)
 			}
+			if err == nil && !in.State.Running {
+				err = e.resize(ctx, in, c.Limits)
+			}
 			return in.ID, in.State.Running, err
 		}
-		if err := e.removeContainer(ctx, in.ID); err != nil {
+		err = e.keepRoot(ctx, in, c)
+		if err == nil {
+			err = e.removeContainer(ctx, in.ID)
+		}
+		if err != nil {
 			return "", false, fmt.Errorf("container %s: %w", c.Name, err)
 		}
 	}
@@ -74,12 +81,16 @@ func (e *Engine) create(ctx context.Context, c engine.Container) (string, error)
 	if err != nil {
 		return "", err
 	}
+	config := e.containerConfig(c, args)
+	if config.Image, err = e.rootOf(ctx, c); err != nil {
+		return "", err
+	}
 	var nets *network.NetworkingConfig
 	if len(c.Interfaces) > 0 {
 		first := c.Interfaces[0]
 		nets = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{first.Network: endpointOf(first)}}
 	}
-	made, err := e.c.ContainerCreate(ctx, e.containerConfig(c, args), e.hostConfig(c), nets, nil, c.Name)
+	made, err := e.c.ContainerCreate(ctx, config, e.hostConfig(c), nets, nil, c.Name)
 	if err != nil {
 		return "", fmt.Errorf("container %s: %w", c.Name, err)
 	}
@@ -146,34 +157,37 @@ func (e *Engine) guestArgs(ctx context.Context, c engine.Container) ([]string, e
 
 // Stop returns at once for what is gone or has ended.
 func (e *Engine) Stop(ctx context.Context, name string, grace int) error {
-	id, err := e.containerID(ctx, name)
-	if id == "" || err != nil {
+	in, err := e.containerNamed(ctx, name)
+	if in == nil || err != nil {
 		return err
 	}
-	return gone(e.c.ContainerStop(ctx, id, container.StopOptions{Timeout: &grace}))
+	return gone(e.c.ContainerStop(ctx, in.ID, container.StopOptions{Timeout: &grace}))
 }
 
 // Remove kills and removes.
 func (e *Engine) Remove(ctx context.Context, name string) error {
-	id, err := e.containerID(ctx, name)
-	if id == "" || err != nil {
+	in, err := e.containerNamed(ctx, name)
+	if in == nil || err != nil {
 		return err
 	}
-	return e.removeContainer(ctx, id)
+	if err := e.removeRoot(ctx, *in); err != nil {
+		return fmt.Errorf("root disk of container %s: %w", name, err)
+	}
+	return e.removeContainer(ctx, in.ID)
 }
 
-// containerID returns the id of the site's container of that name, or "".
-func (e *Engine) containerID(ctx context.Context, name string) (string, error) {
+// containerNamed returns the site's container of that name, or nil.
+func (e *Engine) containerNamed(ctx context.Context, name string) (*container.InspectResponse, error) {
 	in, err := e.c.ContainerInspect(ctx, name)
 	switch {
 	case notFound(err):
-		return "", nil
+		return nil, nil
 	case err != nil:
-		return "", fmt.Errorf("container %s: %w", name, err)
+		return nil, fmt.Errorf("container %s: %w", name, err)
 	case in.Config.Labels[sim.LabelSite] != string(e.site):
-		return "", nil
+		return nil, nil
 	}
-	return in.ID, nil
+	return &in, nil
 }
 
 // removeContainer takes the volumes without a name along (an image's VOLUME).

@@ -72,6 +72,9 @@ func (e *Engine) anyImage(ctx context.Context, builds ...string) (ref, build str
 	}
 	best := -1
 	for _, i := range list {
+		if isRoot(i) {
+			continue
+		}
 		b := i.Labels[sim.LabelBuild]
 		rank := 0
 		if slices.Contains(i.RepoTags, imageOf("latest")) {

@@ -107,11 +107,13 @@ func (e *Engine) observeContainers(ctx context.Context, into map[string]engine.O
 	return nil
 }
 
-var exited = regexp.MustCompile(`^Exited \((-?\d+)\)`)
+var exited = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^Exited \((-?\d+)\)`)
+})
 
 // exitCode reads the list's status ("Exited (137) 3 minutes ago"), which spares an inspect.
 func exitCode(status string) int {
-	m := exited.FindStringSubmatch(status)
+	m := exited().FindStringSubmatch(status)
 	if m == nil {
 		return 0
 	}
@@ -254,7 +256,7 @@ func (e *Engine) Images(ctx context.Context) ([]engine.Image, error) {
 		}
 		for _, s := range list {
 			ref := bestRef(s.RepoTags, label == sim.LabelBuild)
-			if ref == "" || seen[s.ID] {
+			if ref == "" || seen[s.ID] || isRoot(s) {
 				continue
 			}
 			seen[s.ID] = true

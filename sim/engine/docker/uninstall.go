@@ -182,7 +182,7 @@ func (u *uninstall) containers(ctx context.Context) error {
 			steps = append(steps, func() error { return u.e.removeContainer(ctx, c.ID) })
 		}
 	}
-	return atMost(inspectAtOnce, steps)
+	return errors.Join(atMost(inspectAtOnce, steps), u.e.removeRoots(ctx, "", false))
 }
 
 func (u *uninstall) networks(ctx context.Context) error {
@@ -246,6 +246,9 @@ func (u *uninstall) purge(ctx context.Context) error {
 	}
 	var errs []error
 	for _, i := range list {
+		if isRoot(i) {
+			continue // another site's
+		}
 		for _, ref := range append(i.RepoTags, i.ID) {
 			_, err := u.e.c.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
 			if err != nil && !conflict(err) && !imageInUse(err) {

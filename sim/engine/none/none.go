@@ -178,6 +178,7 @@ func (e *Engine) Start(_ context.Context, c engine.Container) error {
 		if have.pid != 0 {
 			return nil
 		}
+		have.Limits = c.Limits
 	} else {
 		have = &simulated{Container: c}
 		e.containers[c.Name] = have
