@@ -105,7 +105,7 @@ func (g *guests) accept(l *net.UnixListener) {
 		}
 		if err != nil {
 			log.Printf("guests: %v", err)
-			time.Sleep(100 * time.Millisecond) // out of files, most likely
+			time.Sleep(100 * time.Millisecond) // out of files, most likely: no event tells of free ones
 			continue
 		}
 		go func() {

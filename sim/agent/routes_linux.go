@@ -78,7 +78,12 @@ func (a *Agent) serveReports(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		}
-		time.Sleep(reportPause)
+		// What changes many times at once is reported once.
+		select {
+		case <-time.After(reportPause):
+		case <-r.Context().Done():
+			return
+		}
 	}
 }
 

@@ -219,6 +219,7 @@ func (a *app) stopSimulated(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		ended := watchEnd(s.PID)
 		if runtime.GOOS == "windows" { // which has no signals; there is nothing to put in order
 			err = p.Kill()
 		} else {
@@ -227,12 +228,10 @@ func (a *app) stopSimulated(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for i := 0; i < 100; i++ { // another process' end is no event to us
-			if _, err := a.findSimulated(ctx); err != nil {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
+		ended(2*time.Second, func() bool {
+			_, err := a.findSimulated(ctx)
+			return err != nil
+		})
 	}
 	a.println(gone)
 	return a.removeState()

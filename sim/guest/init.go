@@ -177,11 +177,11 @@ func (g *guest) shutdown(e ending) int {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGCONT} {
 		syscall.Kill(-1, sig)
 	}
-	for until := time.Now().Add(grace); !g.reaper.empty() && time.Now().Before(until); {
-		time.Sleep(10 * time.Millisecond)
-	}
+	g.reaper.waitEmpty(grace)
 	syscall.Kill(-1, syscall.SIGKILL)
 	unix.Sync()
-	time.Sleep(20 * time.Millisecond) // the agent hears the last state
+	// The last state is written by whoever serves the agent's stream; PID 1's end
+	// cuts that off, and an agent that is not there must not delay it.
+	time.Sleep(20 * time.Millisecond)
 	return code
 }

@@ -27,6 +27,7 @@ func (g *guest) keepLink(socket string) {
 				wait = 5 * time.Millisecond
 			}
 		}
+		// A socket that is not there, or refuses, tells nobody when it will not.
 		time.Sleep(wait)
 		wait = min(2*wait, 250*time.Millisecond)
 	}

@@ -16,7 +16,8 @@ import (
 type reaper struct {
 	mu    sync.Mutex // held over fork and registration, so no exit is seen before its process is known
 	procs map[int]*process
-	all   bool // wait for any child; else (tests) only for those started here
+	all   bool          // wait for any child; else (tests) only for those started here
+	next  chan struct{} // closed when another child has ended
 }
 
 // process is a running child.
@@ -36,7 +37,7 @@ func (p *process) exitCode() int {
 }
 
 func newReaper(all bool) *reaper {
-	r := &reaper{procs: map[int]*process{}, all: all}
+	r := &reaper{procs: map[int]*process{}, all: all, next: make(chan struct{})}
 	if all {
 		c := make(chan os.Signal, 1)
 		signal.Notify(c, syscall.SIGCHLD)
@@ -94,6 +95,8 @@ func (r *reaper) waitFor(p *process) {
 }
 
 func (r *reaper) ended(pid int, status syscall.WaitStatus) {
+	close(r.next)
+	r.next = make(chan struct{})
 	if p := r.procs[pid]; p != nil {
 		delete(r.procs, pid)
 		p.status = status
@@ -127,10 +130,27 @@ func (r *reaper) hangUp(p *process) {
 	}
 }
 
-// empty says whether there is no child left.
-func (r *reaper) empty() bool {
+// waitEmpty returns when no child is left, at the latest after limit.
+func (r *reaper) waitEmpty(limit time.Duration) {
+	timeout := time.After(limit)
+	for {
+		next, empty := r.empty()
+		if empty {
+			return
+		}
+		select {
+		case <-next:
+		case <-timeout:
+			return
+		}
+	}
+}
+
+// empty says whether there is no child left, and what is closed at the next end of one.
+func (r *reaper) empty() (next <-chan struct{}, empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var info unix.Siginfo
-	return unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD
+	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return r.next, err == unix.ECHILD
 }

@@ -79,7 +79,7 @@ func lock(c *applet.Call, f applet.Flags, fd, how int) int {
 		case f.Has('n') || time.Now().After(until):
 			return 1
 		default:
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // flock(2) has no time limit, and no event either
 		}
 	}
 }
