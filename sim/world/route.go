@@ -30,15 +30,10 @@ type CreateRoute struct {
 
 // CreateRoute adds a route to a table.
 func (tx *Tx) CreateRoute(in CreateRoute) error {
-	t, err := tx.routeTable(in.RouteTable)
+	t, dst, target, err := tx.routeIn(in.RouteTable, in.Destination, in.To)
 	if err != nil {
 		return err
 	}
-	target, err := tx.routeTarget(t, in.To)
-	if err != nil {
-		return err
-	}
-	dst := in.Destination.Masked()
 	if routeAt(t, dst) >= 0 {
 		return sim.Errorf("RouteAlreadyExists", "The route identified by %s already exists.", dst)
 	}
@@ -55,6 +50,16 @@ func (tx *Tx) CreateRoute(in CreateRoute) error {
 	})
 	put(tx, tx.RouteTables, t.ID, t)
 	return nil
+}
+
+// routeIn resolves what a route is to be: its table, its destination and its target.
+func (tx *Tx) routeIn(table sim.RouteTableID, dst netip.Prefix, to RouteTo) (sim.RouteTable, netip.Prefix, sim.RouteTarget, error) {
+	t, err := tx.routeTable(table)
+	if err != nil {
+		return t, dst, sim.RouteTarget{}, err
+	}
+	target, err := tx.routeTarget(t, to)
+	return t, dst.Masked(), target, err
 }
 
 // checkDestination: inside the VPC only an interface may be the target, and
@@ -141,15 +146,10 @@ type ReplaceRoute struct {
 
 // ReplaceRoute changes the target of a route that is there.
 func (tx *Tx) ReplaceRoute(in ReplaceRoute) error {
-	t, err := tx.routeTable(in.RouteTable)
+	t, dst, target, err := tx.routeIn(in.RouteTable, in.Destination, in.To)
 	if err != nil {
 		return err
 	}
-	target, err := tx.routeTarget(t, in.To)
-	if err != nil {
-		return err
-	}
-	dst := in.Destination.Masked()
 	at := routeAt(t, dst)
 	if at < 0 {
 		return sim.Errorf(sim.CodeInvalidParameterValue, "There is no route defined for '%s' in the route table. Use CreateRoute instead.", dst)
