@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 // Limits of a CIDR block (VPC User Guide, "VPC CIDR blocks"): between /16 and
@@ -22,6 +23,37 @@ var (
 	multicastNet  = netip.MustParsePrefix("224.0.0.0/4")
 	reservedAbove = netip.MustParsePrefix("240.0.0.0/4")
 )
+
+// Ranges that sites take their public addresses from: TEST-NET-2 (RFC 5737) for
+// the default site, the benchmark range (RFC 2544) for the others. Neither is
+// anybody's address.
+var (
+	DefaultPublic = netip.MustParsePrefix("198.51.100.0/24")
+	OtherPublic   = netip.MustParsePrefix("198.18.0.0/15")
+)
+
+// PrivateRanges are not routed on the internet: an internet gateway takes them
+// from nobody (VPC User Guide, "Internet gateways").
+var PrivateRanges = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"),
+	netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("192.168.0.0/16"),
+	linkLocalNet,
+	netip.MustParsePrefix("100.64.0.0/10"),
+}
+
+// BeyondReach are, besides the machine's own addresses, the ranges that the
+// machine passes on from no instance, whatever the lab says: private ones, the
+// sites', and those that are no address of the internet (RFC 6890).
+var BeyondReach = append(slices.Clip(PrivateRanges),
+	netip.MustParsePrefix("0.0.0.0/8"), loopbackNet, netip.MustParsePrefix("192.0.0.0/24"),
+	DefaultPublic, OtherPublic, multicastNet, reservedAbove)
+
+// OnInternet reports whether a is an address that an instance may reach through
+// the machine, where the internet is real.
+func OnInternet(a netip.Addr) bool {
+	return a.Is4() && !slices.ContainsFunc(BeyondReach, func(p netip.Prefix) bool { return p.Contains(a) })
+}
 
 // ParseCIDR parses an IPv4 CIDR block. Host bits are cleared, as EC2 does with
 // a subnet's block; changed says whether there were any, so that a caller can

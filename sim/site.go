@@ -52,6 +52,9 @@ func (s Site) RunDir() string { return "/run/labsim/" + string(s) }
 // Interface names have 15 characters at most.
 func (s Site) Bridge() string { return "ls" + s.hash("bridge")[:10] }
 
+// HostTable is the nftables table in the engine's network namespace.
+func (s Site) HostTable() string { return "labsim-" + string(s) }
+
 // RouterLink is the router's end of an interface, GuestLink the guest's end
 // while it passes through the engine's namespace.
 func (s Site) RouterLink(e ENIID) string { return "e" + s.hash(string(e))[:11] }

@@ -20,6 +20,10 @@ const (
 	TagName  = "Name"
 	TagLab   = "labsim:lab"   // the lab that made the resource
 	TagMount = "labsim:mount" // on a volume: where the guest finds its file system
+	// TagInternet on an internet gateway says which internet is behind it: with
+	// InternetReal the machine's own, else the site's public range alone.
+	TagInternet  = "labsim:internet"
+	InternetReal = "real"
 )
 
 // Get returns the value of key, and whether there is one.

@@ -194,7 +194,7 @@ func (a *Agent) report(ctx context.Context) dataplane.Report {
 	a.mu.Unlock()
 	status, err := a.driver.Status(ctx)
 	r.Errors = append(r.Errors, linux.Problems(err)...)
-	r.Links, r.Gateways = status.Links, status.Gateways
+	r.Links, r.Gateways, r.Machine = status.Links, status.Gateways, status.Machine
 	r.Guests = a.guests.list()
 	r.Volumes = a.volumes.Status()
 	return r

@@ -97,7 +97,11 @@ func (u *bringUp) describeRoutes(ctx context.Context) (string, error) {
 	}
 	var parts []string
 	for _, g := range gateways.InternetGateways {
-		parts = append(parts, val(g.InternetGatewayId))
+		id := val(g.InternetGatewayId)
+		if tagOf(g.Tags, sim.TagInternet) == sim.InternetReal {
+			id = u.app.say(sim.T("%s to the real internet", id))
+		}
+		parts = append(parts, id)
 	}
 	for _, t := range tables.RouteTables {
 		for _, r := range t.Routes {

@@ -56,7 +56,7 @@ func (a *app) install(ctx context.Context, e *docker.Engine, f upFlags, progress
 			return nil, &sim.Failure{What: finding.Problem, Next: []sim.Text{finding.Fix}}
 		}
 	}
-	o := docker.InstallOptions{Port: f.port, Internet: f.internet, Progress: progress}
+	o := docker.InstallOptions{Port: f.port, Progress: progress}
 	if f.public != "" {
 		p, err := netip.ParsePrefix(f.public)
 		if err != nil || p.Bits() != 24 {

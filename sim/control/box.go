@@ -92,6 +92,8 @@ func (s *server) serveTrace(w http.ResponseWriter, r *http.Request) {
 	if !q.Public.IsValid() {
 		q.Public = s.opts.Public
 	}
+	node, _ := s.reconciler.config.view()
+	q.Machine = node.Report.Machine
 	answer(w, http.StatusOK, path.Trace(s.world.View(), q))
 }
 

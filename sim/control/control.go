@@ -54,9 +54,6 @@ type Options struct {
 	Ready func(addr net.Addr) // called once the port answers; may be nil
 }
 
-// DefaultPublic is the public range of the default site (RFC 5737).
-var DefaultPublic = netip.MustParsePrefix("198.51.100.0/24")
-
 // The part of the public range that instances and Elastic IPs get.
 const (
 	firstPublic = 20
@@ -76,7 +73,7 @@ func (o *Options) setDefaults() error {
 		}
 	}
 	if !o.Public.IsValid() {
-		o.Public = DefaultPublic
+		o.Public = sim.DefaultPublic
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

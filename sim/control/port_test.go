@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"labsim/sim"
 	"labsim/sim/agent/wire"
 )
 
@@ -139,7 +140,7 @@ func TestVersionAndStatus(t *testing.T) {
 	b := start(t, o)
 	var v Version
 	b.get("version", &v)
-	if v.Protocol != wire.Protocol || v.Build != "abc" || v.Site != "t-control" || v.PublicCIDR != DefaultPublic || v.Engine != "none" {
+	if v.Protocol != wire.Protocol || v.Build != "abc" || v.Site != "t-control" || v.PublicCIDR != sim.DefaultPublic || v.Engine != "none" {
 		t.Errorf("version: %+v", v)
 	}
 	resp := b.ask("GET", "status?wait=1", nil)

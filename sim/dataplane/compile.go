@@ -167,7 +167,7 @@ func compileGateway(s *world.State, o CompileOptions, v sim.VPCID, enis []*wired
 	if !ok {
 		return nil
 	}
-	out := &Gateway{ID: g.ID, Container: o.Site.Edge(g.ID), PID: o.EdgePIDs[g.ID]}
+	out := &Gateway{ID: g.ID, Container: o.Site.Edge(g.ID), PID: o.EdgePIDs[g.ID], Internet: g.Tags.Value(sim.TagInternet) == sim.InternetReal}
 	for _, w := range enis {
 		if w.PublicIP.IsValid() {
 			out.Publics = append(out.Publics, PublicAddr{Public: w.PublicIP, Private: w.PrivateIP})

@@ -109,6 +109,9 @@ type Gateway struct {
 	Container string // the edge container's name; the agent finds its namespace
 	PID       int    // of the edge's first process on this node; 0: not there yet
 	Publics   []PublicAddr
+	// Internet lets them out to the machine's own internet; else there is the
+	// site's public range and no more.
+	Internet bool
 }
 
 // PublicAddr is a 1:1 translation.

@@ -40,6 +40,9 @@ type Report struct {
 	Links []sim.ENIID
 	// Gateways lists the gateways whose translation is in force.
 	Gateways []sim.InternetGatewayID
+	// Machine lists addresses of the engine's machine that would be the
+	// internet's (sim.OnInternet), if they weren't its own.
+	Machine []netip.Addr
 }
 
 // Problem is a part of the config that could not be made so.

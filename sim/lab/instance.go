@@ -85,7 +85,7 @@ func (d *differ) volume(v Volume) {
 			if mount == "" {
 				change[sim.TagMount] = nil
 			}
-			d.retag("volume", v.Name, str(is.VolumeId), change)
+			d.retag(StepInstances, "volume", v.Name, str(is.VolumeId), change)
 		}
 		return
 	}
@@ -117,7 +117,7 @@ func (l *Lab) mountOf(volume string) string {
 }
 
 // retag sets tags of a resource; nil takes the tag away.
-func (d *differ) retag(kind, name, id string, tags map[string]*string) {
+func (d *differ) retag(step int, kind, name, id string, tags map[string]*string) {
 	set, gone := []wire.Tag{}, []wire.Tag{}
 	for _, k := range sortedKeys(tags) {
 		if tags[k] == nil {
@@ -126,7 +126,7 @@ func (d *differ) retag(kind, name, id string, tags map[string]*string) {
 			set = append(set, wire.Tag{Key: &k, Value: tags[k]})
 		}
 	}
-	d.add(StepInstances, Update, kind, name, func(ctx context.Context, r *run) error {
+	d.add(step, Update, kind, name, func(ctx context.Context, r *run) error {
 		if len(set) > 0 {
 			if err := r.do(ctx, "CreateTags", &wire.CreateTagsRequest{Resources: []string{id}, Tags: set}, nil); err != nil {
 				return err
@@ -197,7 +197,7 @@ func (d *differ) instanceTags(x Instance, is wire.Instance) {
 		}
 	}
 	if len(change) > 0 {
-		d.retag("instance", x.Name, str(is.InstanceId), change)
+		d.retag(StepInstances, "instance", x.Name, str(is.InstanceId), change)
 	}
 }
 

@@ -61,8 +61,11 @@ func (d *differ) gateway(v VPC) {
 	if !ok {
 		d.add(StepRoutes, Create, "internet-gateway", v.Name, func(ctx context.Context, r *run) error {
 			var out wire.CreateInternetGatewayResult
-			if err := r.do(ctx, "CreateInternetGateway", &wire.CreateInternetGatewayRequest{
-				TagSpecifications: r.tags("internet-gateway", v.Name)}, &out); err != nil {
+			tags := r.tags("internet-gateway", v.Name)
+			if d.lab.Internet {
+				tags[0].Tags = append(tags[0].Tags, wire.Tag{Key: ptr(sim.TagInternet), Value: ptr(sim.InternetReal)})
+			}
+			if err := r.do(ctx, "CreateInternetGateway", &wire.CreateInternetGatewayRequest{TagSpecifications: tags}, &out); err != nil {
 				return err
 			}
 			r.learn("internet-gateway", v.Name, str(out.InternetGateway.InternetGatewayId))
@@ -70,6 +73,7 @@ func (d *differ) gateway(v VPC) {
 		})
 	} else {
 		d.changes.known("internet-gateway", v.Name, str(is.InternetGatewayId))
+		d.internet(v, is)
 	}
 	if attached {
 		return
@@ -83,6 +87,19 @@ func (d *differ) gateway(v VPC) {
 		return r.do(ctx, "AttachInternetGateway", &wire.AttachInternetGatewayRequest{
 			InternetGatewayId: ptr(r.id("internet-gateway", v.Name)), VpcId: ptr(r.id("vpc", v.Name))}, nil)
 	})
+}
+
+// internet opens a gateway that stands to the real internet, or shuts it off.
+func (d *differ) internet(v VPC, is wire.InternetGateway) {
+	real := tag(is.Tags, sim.TagInternet) == sim.InternetReal
+	if real == d.lab.Internet {
+		return
+	}
+	var want *string
+	if d.lab.Internet {
+		want = ptr(sim.InternetReal)
+	}
+	d.retag(StepRoutes, "internet-gateway", v.Name, str(is.InternetGatewayId), map[string]*string{sim.TagInternet: want})
 }
 
 func (d *differ) subnet(s Subnet) {

@@ -81,7 +81,7 @@ func (t *tracer) noRoute(from at, dst netip.Addr, r route) {
 		h.Text = sim.T("route table %s has %s, but its target doesn't stand: a blackhole", r.name(), r.dst.String())
 	}
 	h.Counter = dropNoRoute
-	if within(dst, notCarried) || dst == t.host() {
+	if within(dst, sim.PrivateRanges) || dst == t.host() {
 		t.stop(h) // a route to the gateway wouldn't help
 		return
 	}

@@ -53,6 +53,11 @@ func (t *tracer) addRoute(e sim.ENI, r route) Fix {
 		[]string{fmt.Sprintf("aws ec2 %s --route-table-id %s --destination-cidr-block %s --gateway-id %s", verb, r.table.ID, dst, gateway)}}
 }
 
+func openInternet(g sim.InternetGatewayID) Fix {
+	return Fix{sim.T("Let instances out to the real internet"),
+		[]string{fmt.Sprintf("aws ec2 create-tags --resources %s --tags Key=%s,Value=%s", g, sim.TagInternet, sim.InternetReal)}}
+}
+
 func deleteRoute(r route) Fix {
 	return Fix{sim.T("Delete the route for %s", r.dst.String()),
 		[]string{fmt.Sprintf("aws ec2 delete-route --route-table-id %s --destination-cidr-block %s", r.table.ID, r.dst)}}

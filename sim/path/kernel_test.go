@@ -14,6 +14,9 @@ import (
 type kernel struct {
 	c    *dataplane.Config
 	live map[sim.InstanceID]bool
+	// machine has further addresses of the host: what it refuses though the
+	// internet is real.
+	machine []netip.Addr
 }
 
 type packet struct {
@@ -32,6 +35,9 @@ type port struct {
 
 var unroutable = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
 	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("100.64.0.0/10")}
+
+var special = []netip.Prefix{netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("224.0.0.0/3"), netip.MustParsePrefix("0.0.0.0/8")}
 
 // fromGuest returns whether p, sent by an interface, is answered to it.
 func (k kernel) fromGuest(v *dataplane.VPC, e *dataplane.ENI, p packet) bool {
@@ -52,7 +58,7 @@ func (k kernel) fromGuest(v *dataplane.VPC, e *dataplane.ENI, p packet) bool {
 		return ok && out.eni.Addr == p.dst && back.eni == e
 	}
 	p.src = translate(v, p.src, false)
-	if !k.fromEdge(p) {
+	if !k.fromEdge(p) && !k.throughHost(v, p) {
 		return false
 	}
 	_, ok = k.forward(v, port{gateway: true}, packet{src: p.dst, dst: e.Addr, reply: true})
@@ -76,6 +82,13 @@ func (k kernel) fromEdge(p packet) bool {
 		return ok && out.gateway && k.c.Public.Contains(p.src)
 	}
 	return false
+}
+
+// throughHost returns whether the edge has a way to the host for p, and the host
+// passes it on.
+func (k kernel) throughHost(v *dataplane.VPC, p packet) bool {
+	return v.Gateway.Internet && !k.c.Public.Contains(p.dst) && !slices.Contains(k.machine, p.dst) &&
+		!contains(unroutable, p.dst) && !contains(special, p.dst)
 }
 
 // translate maps a public address to the private one, or back; what is not

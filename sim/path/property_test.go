@@ -25,7 +25,7 @@ func TestTraceAgreesWithDataplane(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := kernel{c: dataplane.Compile(s, dataplane.CompileOptions{Site: "labsim", Region: "us-east-1", Public: path.DefaultPublic}), live: map[sim.InstanceID]bool{}}
+		k := kernel{c: dataplane.Compile(s, dataplane.CompileOptions{Site: "labsim", Region: "us-east-1", Public: sim.DefaultPublic}), live: map[sim.InstanceID]bool{}, machine: machine}
 		for id, i := range s.Instances.All() {
 			k.live[id] = i.Status.State == sim.StateRunning
 		}
@@ -88,7 +88,7 @@ func (k kernel) ask(s *world.State, q path.Query) bool {
 	}
 	p.src = q.From.Address
 	if q.From.Internet {
-		p.src = sim.AddrAt(path.DefaultPublic, 1)
+		p.src = sim.AddrAt(sim.DefaultPublic, 1)
 	}
 	return p.dst.IsValid() && k.fromEdge(p)
 }
@@ -110,7 +110,7 @@ func randomWorld(t *rapid.T) string {
 	public := 20
 	for _, v := range []string{"a", "b"} {
 		fmt.Fprintf(&b, "vpc %s 10.0.0.0/16 %s\n", v, one("dns", "", "", "nodns"))
-		fmt.Fprintf(&b, "igw %s %s\n", v, one("attached", v, v, v, ""))
+		fmt.Fprintf(&b, "igw %s %s\n", v, one("attached", v, v, v+" internet", v+" internet", ""))
 		for n, tab := range []string{v + "1", v + "2"} {
 			fmt.Fprintf(&b, "table %s %s %s\n", tab, v, one("main", "main", []string{"main", ""}[n]))
 			for _, dst := range []string{"0.0.0.0/0", "198.51.100.20/30", "10.0.2.0/24", "10.9.0.0/16"} {
@@ -147,6 +147,9 @@ func randomWorld(t *rapid.T) string {
 	return b.String()
 }
 
+// machine has an address of the internet besides .1 of the public range.
+var machine = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+
 func randomQuery(t *rapid.T) path.Query {
 	instance := rapid.Custom(func(t *rapid.T) path.Endpoint {
 		return path.Endpoint{Instance: sim.InstanceID(rapid.SampledFrom([]string{"i-a0", "i-a1", "i-a2", "i-b0", "i-b1", "i-b2"}).Draw(t, "instance"))}
@@ -157,8 +160,9 @@ func randomQuery(t *rapid.T) path.Query {
 	internet := rapid.Just(path.Endpoint{Internet: true})
 	q := path.Query{
 		From: rapid.OneOf(instance, instance, instance, internet, address("198.51.100.1", "198.51.100.99", "192.0.2.1")).Draw(t, "from"),
-		To: rapid.OneOf(instance, instance, instance, internet, address("198.51.100.1", "198.51.100.20", "198.51.100.21", "198.51.100.24", "198.51.100.99", "192.0.2.1",
+		To: rapid.OneOf(instance, instance, instance, internet, address("198.51.100.1", "198.51.100.20", "198.51.100.21", "198.51.100.24", "198.51.100.99", "192.0.2.1", "203.0.113.10", "198.18.0.20", "224.0.0.1",
 			"10.0.1.10", "10.0.2.11", "10.0.1.99", "10.0.1.1", "10.0.0.2", "10.9.0.1", "169.254.169.254", "169.254.169.253")).Draw(t, "to"),
+		Machine: machine,
 	}
 	q.Protocol, q.Port, _ = path.ParseTraffic(rapid.SampledFrom([]string{"tcp/80", "tcp/80", "udp/53", "icmp", "tcp/22", "50"}).Draw(t, "traffic"))
 	return q

@@ -17,6 +17,9 @@ type Query struct {
 	Port int
 	// Public is the site's public range; zero: that of the default site.
 	Public netip.Prefix
+	// Machine lists further addresses of the engine's machine, as
+	// dataplane.Report.Machine does.
+	Machine []netip.Addr `json:",omitempty"`
 }
 
 // Endpoint is one end; exactly one field is set.

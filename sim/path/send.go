@@ -2,15 +2,10 @@ package path
 
 import (
 	"net/netip"
+	"slices"
 
 	"labsim/sim"
 )
-
-// notCarried are ranges that an internet gateway takes from nobody.
-var notCarried = []netip.Prefix{
-	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
-	netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("100.64.0.0/10"),
-}
 
 // fromInterface follows a packet out of an instance.
 func (t *tracer) fromInterface(from at) {
@@ -92,11 +87,11 @@ func (t *tracer) leave(from at, dst netip.Addr) {
 	}
 	h := Hop{Kind: KindGateway, Resource: string(g.ID), Counter: dropNoRoute}
 	switch {
-	case within(dst, notCarried):
+	case within(dst, sim.PrivateRanges):
 		h.Text = sim.T("the internet gateway doesn't carry private addresses such as %s", dst.String())
 		t.stop(h)
 	case dst == t.host():
-		h.Text = sim.T("%s is the machine that labsim runs on; instances can't open connections to it", dst.String())
+		h.Text = machineText(dst)
 		t.stop(h)
 	default:
 		t.allow(Hop{Kind: KindPublic, Resource: string(g.ID), Text: sim.T("the internet gateway writes %s as the sender in place of %s", src.String(), from.addr.String())})
@@ -112,13 +107,47 @@ func (t *tracer) outside(from at, src, dst netip.Addr) {
 		t.pass(Hop{Kind: KindTarget, Resource: string(from.instance.ID), Text: sim.T("the answer is back at %s", t.label(from))})
 		return
 	}
-	h := Hop{Kind: KindInternet}
 	if t.public.Contains(dst) {
-		h.Text = sim.T("no running instance has the public address %s", dst.String())
-	} else {
-		h.Text = sim.T("labsim's internet is the range %s and no more: it works offline, and nothing beyond can be reached", t.public.String())
+		t.stop(Hop{Kind: KindInternet, Text: sim.T("no running instance has the public address %s", dst.String())})
+		return
 	}
-	t.stop(h)
+	t.beyond(from, dst)
+}
+
+// beyond follows a packet that is not for the site's public range: only the
+// machine itself could pass it on.
+func (t *tracer) beyond(from at, dst netip.Addr) {
+	h := Hop{Kind: KindInternet}
+	g, _ := t.s.GatewayOf(from.eni.VPC)
+	switch {
+	case g.Tags.Value(sim.TagInternet) != sim.InternetReal:
+		h.Text = sim.T("this lab is offline: its internet is the range %s and no more (internet: real in the lab file opens the real one)", t.public.String())
+		if g.ID != "" && t.reachable(dst) {
+			t.stop(h, openInternet(g.ID))
+		} else {
+			t.stop(h)
+		}
+	case slices.Contains(t.q.Machine, dst):
+		h.Text = machineText(dst)
+		t.stop(h)
+	case !sim.OnInternet(dst):
+		h.Text = sim.T("%s is no address of the internet: the machine that labsim runs on passes nothing on to it", dst.String())
+		t.stop(h)
+	default:
+		h.Text = sim.T("the machine that labsim runs on passes it on to the internet, with its own address as the sender")
+		t.allow(h)
+		t.answer()
+		t.pass(Hop{Kind: KindTarget, Resource: string(from.instance.ID), Text: sim.T("the answer is back at %s", t.label(from))})
+	}
+}
+
+// reachable reports whether the real internet would take a packet for dst.
+func (t *tracer) reachable(dst netip.Addr) bool {
+	return sim.OnInternet(dst) && !slices.Contains(t.q.Machine, dst)
+}
+
+func machineText(dst netip.Addr) sim.Text {
+	return sim.T("%s is the machine that labsim runs on; instances can't open connections to it", dst.String())
 }
 
 // middlebox ends at an interface that a route names: what the instance behind

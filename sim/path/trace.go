@@ -8,14 +8,11 @@ import (
 	"labsim/sim/world"
 )
 
-// DefaultPublic is the public range of the default site.
-var DefaultPublic = netip.MustParsePrefix("198.51.100.0/24")
-
 // Trace returns the fate of q's packet in s.
 func Trace(s *world.State, q Query) Verdict {
 	t := &tracer{s: s, q: q, public: q.Public}
 	if !t.public.IsValid() {
-		t.public = DefaultPublic
+		t.public = sim.DefaultPublic
 	}
 	t.leg = &t.v.Hops
 	if from, ok := t.sender(); ok {

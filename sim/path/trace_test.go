@@ -62,7 +62,7 @@ instance box public 10.0.1.20 groups=open
 eni spare private 10.0.2.30 groups=open
 address free 198.51.100.40
 vpc nodns 10.0.0.0/16 nodns
-igw nodns nodns
+igw nodns nodns internet
 table nodns nodns main
 route nodns 0.0.0.0/0 igw-nodns
 subnet nodns nodns 10.0.1.0/24
@@ -167,12 +167,31 @@ route rtb-nodns 0.0.0.0/0`},
 		{query: "box far tcp/1", want: "no\npublic eni-box",
 			fix: []string{"aws ec2 associate-address --network-interface-id eni-box --allocation-id eipalloc-free"}},
 		// The internet.
-		{query: "web internet tcp/443", want: "no\ninternet"},
+		{query: "web internet tcp/443", want: "no\ninternet",
+			fix: []string{"aws ec2 create-tags --resources igw-main --tags Key=labsim:internet,Value=real"}},
+		{query: "web 192.0.2.1 tcp/443", want: "no\ninternet"}, // the machine: no fix
+		{query: "far internet tcp/443", want: `yes
+egress sg-all sgr-all-out1
+route rtb-nodns 0.0.0.0/0
+public igw-nodns
+internet`},
+		{query: "far 203.0.113.10 udp/53", want: `yes
+egress sg-all sgr-all-out1
+route rtb-nodns 0.0.0.0/0
+public igw-nodns
+internet`},
+		{query: "far 192.0.2.1 tcp/22", want: "no\ninternet"},
+		{query: "far 198.18.4.20 tcp/80", want: "no\ninternet"}, // another site
+		{query: "far 10.9.0.1 tcp/22", want: "no\ngateway igw-nodns"},
+		{query: "far 198.51.100.1 tcp/22", want: "no\ngateway igw-nodns"},
+		{query: "lone internet tcp/443", want: "no\npublic eni-lone",
+			fix: []string{"aws ec2 associate-address --network-interface-id eni-lone --allocation-id eipalloc-free"}},
 		{query: "web 198.51.100.1 tcp/22", want: "no\ngateway igw-main"},
 		{query: "web 198.51.100.77 tcp/22", want: "no\ninternet"},
 		{query: "db internet tcp/443", want: "no\nroute rtb-private\npublic eni-db\ninternet",
 			fix: []string{"aws ec2 create-route --route-table-id rtb-private --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main",
-				"aws ec2 associate-address --network-interface-id eni-db --allocation-id eipalloc-free"}},
+				"aws ec2 associate-address --network-interface-id eni-db --allocation-id eipalloc-free",
+				"aws ec2 create-tags --resources igw-main --tags Key=labsim:internet,Value=real"}},
 		// Odd routes.
 		{query: "odd db tcp/22", want: "no\neni eni-box\ninstance i-box",
 			fix: []string{"aws ec2 modify-network-interface-attribute --no-source-dest-check --network-interface-id eni-box"}},
@@ -180,7 +199,8 @@ route rtb-nodns 0.0.0.0/0`},
 			fix: []string{"aws ec2 delete-route --route-table-id rtb-odd --destination-cidr-block 10.0.2.0/24"}},
 		{query: "odd internet tcp/1", want: "no\nroute rtb-odd 0.0.0.0/0\npublic eni-odd\ninternet",
 			fix: []string{"aws ec2 replace-route --route-table-id rtb-odd --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main",
-				"aws ec2 associate-address --network-interface-id eni-odd --allocation-id eipalloc-free"}},
+				"aws ec2 associate-address --network-interface-id eni-odd --allocation-id eipalloc-free",
+				"aws ec2 create-tags --resources igw-main --tags Key=labsim:internet,Value=real"}},
 	} {
 		t.Run(c.query, func(t *testing.T) {
 			v := path.Trace(s, query(t, c.query))
@@ -288,7 +308,7 @@ func query(t *testing.T, s string) path.Query {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path.Query{From: endpoint(f[0]), To: endpoint(f[1]), Protocol: p, Port: port}
+	return path.Query{From: endpoint(f[0]), To: endpoint(f[1]), Protocol: p, Port: port, Machine: machine}
 }
 
 func endpoint(s string) path.Endpoint {

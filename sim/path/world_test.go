@@ -118,7 +118,7 @@ func (s *seed) reach(from, to path.Endpoint, port int) path.Verdict {
 	s.t.Helper()
 	q := path.Query{From: from, To: to, Protocol: sim.ProtocolTCP, Port: port}
 	v := path.Trace(s.View(), q)
-	k := kernel{c: dataplane.Compile(s.View(), dataplane.CompileOptions{Site: "labsim", Region: "us-east-1", Public: path.DefaultPublic}), live: map[sim.InstanceID]bool{}}
+	k := kernel{c: dataplane.Compile(s.View(), dataplane.CompileOptions{Site: "labsim", Region: "us-east-1", Public: sim.DefaultPublic}), live: map[sim.InstanceID]bool{}}
 	for id, i := range s.View().Instances.All() {
 		k.live[id] = i.Status.State == sim.StateRunning
 	}

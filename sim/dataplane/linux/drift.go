@@ -204,7 +204,7 @@ func (s *survey) edge(ns netns.NsHandle, eh *netlink.Handle, eth0, outside netli
 	for _, x := range settings {
 		s.add(id, sim.T("the kernel's setting %s is %s in the edge of internet gateway %s", x.path, x.value, id))
 	}
-	missing, stale, err := routeDiff(eh, s.edgeRoutes(outside, g))
+	missing, stale, err := routeDiff(eh, s.edgeRoutes(eth0, outside, g))
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type Options struct {
 type Driver struct {
 	o       Options
 	setting sync.Mutex // one Set or Clear at a time
+	guard   ruleState  // guarded by setting
 
 	mu      sync.Mutex // guards what follows, never held across I/O
 	routers map[sim.VPCID]*router
@@ -66,8 +67,9 @@ func New(o Options) (*Driver, error) {
 func (d *Driver) Set(ctx context.Context, c *dataplane.Config) error {
 	d.setting.Lock()
 	defer d.setting.Unlock()
+	c, err := d.guarded(c) // before any edge gets a way out
+	errs := []error{err}
 	d.hold(c)
-	var errs []error
 	for _, v := range c.VPCs {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, err)...)
@@ -81,7 +83,11 @@ func (d *Driver) Set(ctx context.Context, c *dataplane.Config) error {
 	for _, v := range c.VPCs {
 		errs = append(errs, about(string(v.ID), d.router(v.ID).announce()))
 	}
-	return errors.Join(errs...)
+	// After an error an edge may still have its way out.
+	if err := errors.Join(errs...); err != nil || wantsInternet(c) {
+		return err
+	}
+	return d.unguard()
 }
 
 // hold makes c the config that Join answers from.
@@ -142,12 +148,16 @@ func (d *Driver) removeOthers(ctx context.Context, keep func(sim.VPCID) bool) er
 	return errors.Join(errs...)
 }
 
-// Clear removes every router of the site with its interfaces.
+// Clear removes every router of the site with its interfaces, and what it has in
+// the engine's namespace.
 func (d *Driver) Clear(ctx context.Context) error {
 	d.setting.Lock()
 	defer d.setting.Unlock()
 	d.hold(&dataplane.Config{})
-	return d.removeOthers(ctx, func(sim.VPCID) bool { return false })
+	if err := d.removeOthers(ctx, func(sim.VPCID) bool { return false }); err != nil {
+		return err
+	}
+	return d.unguard()
 }
 
 // Join makes the interface, replacing what is left of an earlier one, and
@@ -221,6 +231,7 @@ func (d *Driver) Counters(_ context.Context, v sim.VPCID) ([]dataplane.Counter, 
 type Status struct {
 	Links    []sim.ENIID             // interfaces whose router end is up, sorted
 	Gateways []sim.InternetGatewayID // gateways whose translation is in force, sorted
+	Machine  []netip.Addr            // as dataplane.Report has them, sorted
 }
 
 // Status looks at all routers of the held config.
@@ -232,7 +243,9 @@ func (d *Driver) Status(context.Context) (Status, error) {
 	}
 	d.mu.Unlock()
 	var s Status
-	var errs []error
+	machine, err := d.machine()
+	s.Machine = machine
+	errs := []error{err}
 	for _, r := range all {
 		links, gateway, err := r.status()
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -15,6 +15,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"labsim/sim"
 	"labsim/sim/dataplane"
 )
 
@@ -153,7 +154,7 @@ func (r *router) attach(h *netlink.Handle, g dataplane.Gateway) error {
 		}
 	}
 	err = errors.Join(r.leg(h, inside, edgeLeg), r.leg(eh, outside, routerLeg),
-		r.setRoutes(eh, r.edgeRoutes(outside, g)), r.proxies(eh, eth0, g))
+		r.setRoutes(eh, r.edgeRoutes(eth0, outside, g)), r.proxies(eh, eth0, g))
 	if err != nil {
 		return err
 	}
@@ -272,10 +273,10 @@ func (r *router) leg(h *netlink.Handle, l netlink.Link, peer net.HardwareAddr) e
 }
 
 // edgeRoutes: the VPC and its public addresses lie behind the pair. The latter
-// only so that the kernel answers ARP for them. There is no default route: what
-// lies beyond the public range, the host's other addresses included, is not the
-// internet.
-func (r *router) edgeRoutes(l netlink.Link, g dataplane.Gateway) map[routeKey]routeValue {
+// only so that the kernel answers ARP for them. There is no default route unless
+// the internet is real: what lies beyond the public range, the host's other
+// addresses included, is else not the internet.
+func (r *router) edgeRoutes(eth0, l netlink.Link, g dataplane.Gateway) map[routeKey]routeValue {
 	behind := routeValue{kind: unix.RTN_UNICAST, link: l.Attrs().Index, via: hop}
 	want := make(map[routeKey]routeValue)
 	for _, p := range r.want.vpc.CIDRs {
@@ -283,6 +284,9 @@ func (r *router) edgeRoutes(l netlink.Link, g dataplane.Gateway) map[routeKey]ro
 	}
 	for _, p := range g.Publics {
 		want[routeKey{unix.RT_TABLE_MAIN, prefix32(p.Public), 0}] = behind
+	}
+	if g.Internet {
+		want[routeKey{unix.RT_TABLE_MAIN, sim.Everywhere, 0}] = routeValue{unix.RTN_UNICAST, eth0.Attrs().Index, sim.AddrAt(r.want.public, 1)}
 	}
 	return want
 }

@@ -83,6 +83,11 @@ func iif(name string) part {
 	return part{fmt.Sprintf("iifname %q", name), []expr.Any{meta(expr.MetaKeyIIFNAME), equal(ifname(name))}}
 }
 
+func iifNot(name string) part {
+	return part{fmt.Sprintf("iifname != %q", name), []expr.Any{meta(expr.MetaKeyIIFNAME),
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: ifname(name)}}}
+}
+
 func oif(name string) part {
 	return part{fmt.Sprintf("oifname %q", name), []expr.Any{meta(expr.MetaKeyOIFNAME), equal(ifname(name))}}
 }
@@ -186,6 +191,11 @@ var (
 	invalid     = ctState("invalid", expr.CtStateBitINVALID)
 	// original is the direction of a connection's first packet.
 	original = part{"ct direction original", []expr.Any{&expr.Ct{Register: reg, Key: expr.CtKeyDIRECTION}, equal([]byte{0})}}
+	// reply is the other one. What isn't tracked has none.
+	reply = part{"ct direction reply", []expr.Any{&expr.Ct{Register: reg, Key: expr.CtKeyDIRECTION}, equal([]byte{1})}}
+	// notUnicast: for an address of this machine, a broadcast, or nowhere.
+	notUnicast = part{"fib daddr type != unicast", []expr.Any{&expr.Fib{Register: reg, FlagDADDR: true, ResultADDRTYPE: true},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_UNICAST)}}}
 	// translated: IPS_SRC_NAT or IPS_DST_NAT.
 	translated = part{"ct status snat,dnat", ctBits(expr.CtKeySTATUS, 1<<4|1<<5)}
 )

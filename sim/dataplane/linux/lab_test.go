@@ -57,6 +57,8 @@ const (
 
 var public = netip.MustParsePrefix("198.51.100.0/24")
 
+const site sim.Site = "t-linux"
+
 // A lab is a machine in namespaces: an engine with the bridge of the internet, a
 // peer on it, guests, and a driver.
 type lab struct {
@@ -76,9 +78,9 @@ func newLab(t testing.TB) *lab {
 	l.host, l.peer = l.namespace(), l.namespace()
 	h := l.handle(l.host)
 	a := netlink.NewLinkAttrs()
-	a.Name = "br0"
+	a.Name = site.Bridge()
 	l.must(h.LinkAdd(&netlink.Bridge{LinkAttrs: a}))
-	l.up(h, "br0", "198.51.100.1/24")
+	l.up(h, site.Bridge(), "198.51.100.1/24")
 	l.plug(l.peer, "peer", "198.51.100.240/24")
 	l.restart()
 	t.Cleanup(func() {
@@ -89,13 +91,13 @@ func newLab(t testing.TB) *lab {
 			t.Errorf("pins left after Clear: %v", names)
 		}
 	})
-	l.config = dataplane.Config{Site: "t-linux", Public: public}
+	l.config = dataplane.Config{Site: string(site), Public: public}
 	return l
 }
 
 // restart replaces the driver by a new one, as when the agent starts again.
 func (l *lab) restart() {
-	d, err := New(Options{Site: "t-linux", Pins: NewDirPins(l.dir, nil),
+	d, err := New(Options{Site: site, Pins: NewDirPins(l.dir, nil),
 		HostNS: func() (netns.NsHandle, error) { return dup(l.host) }})
 	l.must(err)
 	l.d = d
@@ -143,7 +145,7 @@ func (l *lab) up(h *netlink.Handle, name, addr string) {
 // plug puts a leg on the bridge into a namespace, as the engine does.
 func (l *lab) plug(ns netns.NsHandle, port, addr string) {
 	h := l.handle(l.host)
-	br, err := h.LinkByName("br0")
+	br, err := h.LinkByName(site.Bridge())
 	l.must(err)
 	a := netlink.NewLinkAttrs()
 	a.Name, a.MasterIndex = port, br.Attrs().Index

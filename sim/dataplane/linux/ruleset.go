@@ -40,15 +40,6 @@ const (
 	prioIngress = 40
 )
 
-// private ranges are not routed on the internet (VPC User Guide, "Internet gateways").
-var private = []netip.Prefix{
-	netip.MustParsePrefix("10.0.0.0/8"),
-	netip.MustParsePrefix("172.16.0.0/12"),
-	netip.MustParsePrefix("192.168.0.0/16"),
-	netip.MustParsePrefix("169.254.0.0/16"),
-	netip.MustParsePrefix("100.64.0.0/10"),
-}
-
 // ruleset compiles a VPC into the table of its router. public is the site's
 // public range, whose first address is the engine's host.
 func ruleset(site sim.Site, public netip.Prefix, v dataplane.VPC) table {
@@ -191,7 +182,7 @@ func gatewayChain(public netip.Prefix) chain {
 	toInternet := func(p ...part) { c.rules = append(c.rules, newRule(append([]part{oif(gatewayLink)}, p...)...)) }
 	toInternet(saddrNotIn("pubsrc"), count(dropNoPublic), drop)
 	// Only what an instance begins: answers to such a peer pass.
-	for _, p := range private {
+	for _, p := range sim.PrivateRanges {
 		toInternet(daddr(p), original, count(dropNoRoute), drop)
 	}
 	if public.IsValid() {

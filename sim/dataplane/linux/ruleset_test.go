@@ -36,6 +36,7 @@ func TestRuleset(t *testing.T) {
 	add("empty", ruleset("t-linux", netip.Prefix{}, dataplane.VPC{}))
 	add("seed", ruleset("t-linux", public, full))
 	add("edge", edgeTable(*full.Gateway))
+	add("guard", guardTable("t-linux", public))
 
 	const golden = "testdata/ruleset.txtar"
 	got := txtar.Format(archive)

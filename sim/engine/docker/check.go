@@ -162,8 +162,8 @@ func (e *Engine) checkRanges(ctx context.Context) Finding {
 	switch {
 	case err != nil:
 		return ofFailure(f.Subject, err)
-	case have == "" && e.site == sim.DefaultSite && p != defaultPublic:
-		f.Problem = sim.T("%s is taken on this machine; the public addresses come from %s", defaultPublic, p)
+	case have == "" && e.site == sim.DefaultSite && p != sim.DefaultPublic:
+		f.Problem = sim.T("%s is taken on this machine; the public addresses come from %s", sim.DefaultPublic, p)
 		f.Fix = sim.T("choose another with --public-range, or none: a free one is then used")
 	default:
 		f.Seen = sim.T("public addresses come from %s", p)

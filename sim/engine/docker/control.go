@@ -39,10 +39,9 @@ const (
 
 // controlSpec is what a control container is made from.
 type controlSpec struct {
-	Build    string
-	Port     int
-	Public   string
-	Internet bool
+	Build  string
+	Port   int
+	Public string
 	// Socket is the engine's own socket, as the engine's machine sees it.
 	Socket string
 }
@@ -195,16 +194,12 @@ func (e *Engine) controlNetwork() network.CreateOptions {
 func (e *Engine) controlContainer(s controlSpec) (*container.Config, *container.HostConfig) {
 	port := nat.Port(strconv.Itoa(apiPort) + "/tcp")
 	pids := int64(256)
-	internet := ""
-	if s.Internet {
-		internet = "real"
-	}
 	cfg := &container.Config{
 		Image: imageOf(s.Build), Entrypoint: []string{systemBinary}, Cmd: []string{"control"},
 		Hostname: e.site.Control(), User: "0:0", StopSignal: "SIGTERM",
 		Env: []string{
 			"LABSIM_SITE=" + string(e.site), "LABSIM_BUILD=" + s.Build, "LABSIM_PUBLIC=" + s.Public,
-			"LABSIM_INTERNET=" + internet, "LABSIM_PORT=" + strconv.Itoa(s.Port),
+			"LABSIM_PORT=" + strconv.Itoa(s.Port),
 		},
 		Labels: map[string]string{
 			sim.LabelSite: string(e.site), sim.LabelKind: kindControl, sim.LabelBuild: s.Build,

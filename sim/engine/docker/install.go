@@ -27,8 +27,6 @@ type InstallOptions struct {
 	Port int
 	// PublicCIDR is a /24; zero keeps the present one, or takes a free one.
 	PublicCIDR netip.Prefix
-	// Internet lets instances reach the real internet.
-	Internet bool
 	// Progress is told what is done now, from several goroutines; nil: nobody listens.
 	Progress func(sim.Text)
 }
@@ -76,7 +74,7 @@ func (e *Engine) Install(ctx context.Context, o InstallOptions) (*Control, error
 		return err
 	})
 	var agentMade, controlMade bool
-	spec := controlSpec{Build: build, Port: o.Port, Internet: o.Internet}
+	spec := controlSpec{Build: build, Port: o.Port}
 	err = all(
 		func() (err error) {
 			progress(sim.T("agent"))

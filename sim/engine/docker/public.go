@@ -15,13 +15,6 @@ import (
 	"labsim/sim"
 )
 
-var (
-	// TEST-NET-2 (RFC 5737) for the default site, the benchmark range (RFC 2544)
-	// for the others: neither is anybody's address.
-	defaultPublic = netip.MustParsePrefix("198.51.100.0/24")
-	otherPublic   = netip.MustParsePrefix("198.18.0.0/15")
-)
-
 // taken is an address range that something on the engine's machine has.
 type taken struct {
 	Range netip.Prefix
@@ -60,12 +53,12 @@ func askedRange(asked netip.Prefix, used []taken) (netip.Prefix, error) {
 // freeRange tries the default site's own range first; the others begin at a
 // place of their own, so that sites made at the same time rarely meet.
 func freeRange(site sim.Site, used []taken) (netip.Prefix, error) {
-	if site == sim.DefaultSite && overlap(defaultPublic, used) == nil {
-		return defaultPublic, nil
+	if site == sim.DefaultSite && overlap(sim.DefaultPublic, used) == nil {
+		return sim.DefaultPublic, nil
 	}
 	h := fnv.New32a()
 	h.Write([]byte(site))
-	base := otherPublic.Addr().As4()
+	base := sim.OtherPublic.Addr().As4()
 	for i := range uint32(512) {
 		n := binary.BigEndian.Uint32(base[:]) + (h.Sum32()+i)%512<<8
 		var a [4]byte
@@ -74,7 +67,7 @@ func freeRange(site sim.Site, used []taken) (netip.Prefix, error) {
 			return p, nil
 		}
 	}
-	return netip.Prefix{}, &sim.Failure{What: sim.T("no free /24 is left in %s for the public addresses", otherPublic), Err: ErrUnusable,
+	return netip.Prefix{}, &sim.Failure{What: sim.T("no free /24 is left in %s for the public addresses", sim.OtherPublic), Err: ErrUnusable,
 		Next: []sim.Text{sim.T("name a free range with --public-range")}}
 }
 

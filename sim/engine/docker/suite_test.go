@@ -20,7 +20,7 @@ import (
 
 // What the suite's instance needs of the agent.
 var suiteConfig = dataplane.Config{
-	Version: 1, Region: "us-east-1", Public: defaultPublic,
+	Version: 1, Region: "us-east-1", Public: sim.DefaultPublic,
 	VPCs: []dataplane.VPC{{
 		ID: "vpc-0123456789abcdef0", CIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")},
 		DNS: netip.MustParseAddr("10.0.0.2"),

@@ -102,7 +102,7 @@ func TestUnreachable(t *testing.T) {
 func TestFreeRange(t *testing.T) {
 	at := func(s string) taken { return taken{netip.MustParsePrefix(s), sim.T("the interface %s", "eth0")} }
 	own, err := freeRange("x", nil)
-	if err != nil || !otherPublic.Contains(own.Addr()) || own.Bits() != 24 {
+	if err != nil || !sim.OtherPublic.Contains(own.Addr()) || own.Bits() != 24 {
 		t.Fatalf("a site's range: %s, %v", own, err)
 	}
 	for _, c := range []struct {
@@ -111,9 +111,9 @@ func TestFreeRange(t *testing.T) {
 		used []taken
 		want func(netip.Prefix) bool
 	}{
-		{"the default site", sim.DefaultSite, nil, func(p netip.Prefix) bool { return p == defaultPublic }},
-		{"its range taken", sim.DefaultSite, []taken{at("198.51.100.128/25")}, func(p netip.Prefix) bool { return otherPublic.Overlaps(p) }},
-		{"another site, its first range taken", "x", []taken{at(own.String())}, func(p netip.Prefix) bool { return p != own && otherPublic.Overlaps(p) }},
+		{"the default site", sim.DefaultSite, nil, func(p netip.Prefix) bool { return p == sim.DefaultPublic }},
+		{"its range taken", sim.DefaultSite, []taken{at("198.51.100.128/25")}, func(p netip.Prefix) bool { return sim.OtherPublic.Overlaps(p) }},
+		{"another site, its first range taken", "x", []taken{at(own.String())}, func(p netip.Prefix) bool { return p != own && sim.OtherPublic.Overlaps(p) }},
 	} {
 		got, err := freeRange(c.site, c.used)
 		if err != nil || !c.want(got) {
@@ -218,7 +218,7 @@ func TestBestRef(t *testing.T) {
 }
 
 func TestEdgeRange(t *testing.T) {
-	if got := edgeRange(defaultPublic).String(); got != "198.51.100.192/26" {
+	if got := edgeRange(sim.DefaultPublic).String(); got != "198.51.100.192/26" {
 		t.Error(got)
 	}
 }

@@ -8,7 +8,7 @@
 //
 //	lab NAME                               tag labsim:lab of all that follows
 //	vpc NAME CIDR [hostnames] [nodns]
-//	igw NAME [VPC]
+//	igw NAME [VPC] [internet]
 //	table NAME VPC [main]
 //	route TABLE CIDR igw-NAME|eni-NAME
 //	subnet NAME VPC CIDR [table=NAME] [zone=a] [number=N] [public]

@@ -62,6 +62,9 @@ func (r *Rows) gateway(w words) error {
 	if w.at(1) != "" {
 		g.VPC = sim.VPCID("vpc-" + w.at(1))
 	}
+	if w.has("internet") {
+		g.Tags = g.Tags.With(sim.TagInternet, sim.InternetReal)
+	}
 	r.Gateways[id] = g
 	return nil
 }
