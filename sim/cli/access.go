@@ -74,17 +74,17 @@ type access struct {
 func (u *bringUp) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errNotReady)
 	defer cancel()
-	err := u.box.watch(ctx, func(boxStatus) (bool, error) {
+	err := u.box.watch(ctx, func(s boxStatus) (bool, error) {
 		var out wire.DescribeInstanceStatusResult
 		if err := u.box.ec2.Do(ctx, "DescribeInstanceStatus", &wire.DescribeInstanceStatusRequest{}, &out); err != nil {
 			return false, err
 		}
-		for _, s := range out.InstanceStatuses {
-			if s.InstanceStatus == nil || val(s.InstanceStatus.Status) != "ok" {
+		for _, i := range out.InstanceStatuses {
+			if i.InstanceStatus == nil || val(i.InstanceStatus.Status) != "ok" {
 				return false, nil
 			}
 		}
-		return true, nil
+		return s.Converged || len(s.Problems) > 0, nil // a rule or a route may be all that has changed
 	})
 	if errors.Is(context.Cause(ctx), errNotReady) {
 		return nil // the packets will tell what is missing
