@@ -158,7 +158,7 @@ func (z *Zone) answer(m *dns.Msg, q dns.Question) {
 	case unreachable:
 		m.Rcode = dns.RcodeServerFailure
 		if opt := m.IsEdns0(); opt != nil {
-			opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: network, ExtraText: "labsim works offline"})
+			opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: network, ExtraText: "labsim's resolver knows its VPC and the public range only"})
 		}
 	}
 }
