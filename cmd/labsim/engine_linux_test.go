@@ -158,6 +158,7 @@ func (u *user) besiege(addr string) (end func()) {
 // TestEngineDies lets an engine with the lab end in every way, one after the
 // other: all that was there comes back by itself, and nothing is open meanwhile.
 func TestEngineDies(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	m.must(0, `5 ✓ Access`, "up")
 	m.openDoors()

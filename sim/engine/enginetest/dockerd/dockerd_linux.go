@@ -175,7 +175,7 @@ func (e *Engine) Start(ctx context.Context) (time.Duration, error) {
 	}
 	defer l.Close()
 	c := exec.Command("nsenter", "-t", e.first(), "-m", "-n", "-u", "-p", "dockerd",
-		"--data-root", filepath.Join(e.dir, "docker"), "--exec-root", "/run/docker", "--pidfile", "/run/docker.pid",
+		"--data-root", e.Disk(), "--exec-root", "/run/docker", "--pidfile", "/run/docker.pid",
 		"-H", e.Host(), "-H", "unix:///run/docker.sock", "--cgroup-parent", "/"+e.name())
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	c.Env = append(os.Environ(), "NOTIFY_SOCKET="+ready)
@@ -252,6 +252,9 @@ func (e *Engine) Host() string { return "unix://" + filepath.Join(e.dir, "docker
 // Lib is the machine's /var/lib, as this process sees it.
 func (e *Engine) Lib() string { return filepath.Join(e.dir, "lib") }
 
+// Disk is the engine's data directory.
+func (e *Engine) Disk() string { return filepath.Join(e.dir, "docker") }
+
 // Enter is the command line that leads into the machine's network, before a
 // command of this one.
 func (e *Engine) Enter() []string {
@@ -273,21 +276,39 @@ func (e *Engine) Inside(args ...string) *exec.Cmd {
 
 // Dial connects to an address of the machine's network; no name is looked up.
 func (e *Engine) Dial(ctx context.Context, network, addr string) (conn net.Conn, err error) {
-	done := make(chan struct{})
+	err = e.inNetwork(func() (err error) {
+		conn, err = (&net.Dialer{}).DialContext(ctx, network, addr)
+		return err
+	})
+	return conn, err
+}
+
+// Listen takes a TCP port of the machine.
+func (e *Engine) Listen(addr string) (l net.Listener, err error) {
+	err = e.inNetwork(func() (err error) {
+		l, err = net.Listen("tcp", addr)
+		return err
+	})
+	return l, err
+}
+
+// inNetwork runs f on a thread in the machine's network: a socket stays where it was made.
+func (e *Engine) inNetwork(f func() error) error {
+	done := make(chan error, 1)
 	go func() {
-		defer close(done)
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		var fd int
-		if fd, err = unix.Open(fmt.Sprintf("/proc/%s/ns/net", e.first()), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		fd, err := unix.Open(fmt.Sprintf("/proc/%s/ns/net", e.first()), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			done <- err
 			return
 		}
 		defer unix.Close(fd)
 		if err = unix.Setns(fd, unix.CLONE_NEWNET); err == nil {
-			conn, err = (&net.Dialer{}).DialContext(ctx, network, addr)
+			err = f()
 		}
+		done <- err
 	}()
-	<-done
-	return conn, err
+	return <-done
 }
 
 func (e *Engine) logFile() string { return filepath.Join(e.dir, "log") }
