@@ -92,8 +92,11 @@ func (e *Engine) ensureControl(ctx context.Context, spec controlSpec, portAsked 
 				return have, changed, err
 			}
 		}
-		if !portAsked {
+		switch {
+		case !portAsked:
 			spec.Port = have // keep what clients were told
+		case have != spec.Port && !portFree(spec.Port):
+			return 0, changed, portFailure(spec.Port, spec.Port) // before the one that works is taken away
 		}
 		if err := e.endControl(ctx, c.ID); err != nil {
 			return 0, changed, err

@@ -94,6 +94,9 @@ func testOptions(t *testing.T, e *Engine, o InstallOptions, first *Control) {
 	if _, err := e.Install(t.Context(), o); !errors.As(err, &f) || len(f.Next) == 0 {
 		t.Errorf("a port that is taken: %v, want a Failure with advice", err)
 	}
+	if c, err := e.Find(t.Context()); err != nil || c.Port != first.Port {
+		t.Errorf("control after asking for a port that is taken: %+v, %v; want it where it was", c, err)
+	}
 	l.Close()
 	if got := install(t, e, o); got.Port != o.Port || got.Token != first.Token {
 		t.Errorf("a port that is free: %+v", got)
