@@ -21,14 +21,14 @@ type compose struct {
 // later ones read too.
 const composeFile = `version: "2.4"
 networks:
-  public: { ipam: { config: [{ subnet: 198.19.254.0/25 }] }, labels: { LABEL } }
-  private: { ipam: { config: [{ subnet: 198.19.254.128/25 }] }, labels: { LABEL } }
+  public: { labels: { LABEL } }
+  private: { labels: { LABEL } }
 volumes:
   data: { labels: { LABEL } }
 services:
-  web: { SERVICE, networks: { public: { ipv4_address: 198.19.254.10 } }, volumes: [ BINARY ] }
-  app: { SERVICE, networks: { public: { ipv4_address: 198.19.254.11 } }, volumes: [ BINARY ] }
-  db: { SERVICE, networks: { private: { ipv4_address: 198.19.254.138 } }, volumes: [ BINARY, "data:/data" ] }
+  web: { SERVICE, networks: [ public ], volumes: [ BINARY ] }
+  app: { SERVICE, networks: [ public ], volumes: [ BINARY ] }
+  db: { SERVICE, networks: [ private ], volumes: [ BINARY, "data:/data" ] }
 `
 
 // composes finds what there is of Compose: version 2, and docker-compose 1.29.

@@ -26,12 +26,12 @@ networks:
     x-labsim-subnet: { zone: a, route_table: public, map_public_ip_on_launch: true }
 `
 
-// bridgeCIDR is the other side's bridge, of RFC 2544's range for benchmarks.
-// Docker refuses it where a labsim site has taken the same /24.
-const bridgeCIDR = "198.19.255.0/24"
+// bridgeCIDR is the other side's bridge: TEST-NET-1 (RFC 5737), which no site of
+// labsim takes.
+const bridgeCIDR = "192.0.2.0/24"
 
 // twinAddr is an address on the bridge.
-func twinAddr(n int) string { return fmt.Sprintf("198.19.255.%d", 10+n) }
+func twinAddr(n int) string { return fmt.Sprintf("192.0.2.%d", 10+n) }
 
 const (
 	manyAtOnce = 20

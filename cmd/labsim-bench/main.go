@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,7 +22,7 @@ type benchmark struct {
 
 var benchmarks = []benchmark{
 	{"launch", "instances against containers, memory at rest, size", 15, benchLaunch},
-	{"net", "throughput and round trips inside a VPC against a bridge", 10, benchNet},
+	{"net", "throughput and round trips inside a VPC against a bridge", 20, benchNet},
 	{"up", "labsim up and down against Compose", 7, benchUp},
 }
 
@@ -83,16 +82,8 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return errors.New("takes flags only, and -n is at least 1")
 	}
 	r, err := measure(ctx, which, o, progress)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		err = enc.Encode(r)
-	} else {
-		err = r.print(out)
+	if r != nil { // what was measured before an error is worth knowing too
+		err = errors.Join(err, r.write(out, o.json))
 	}
 	if err == nil && r.missed() {
 		err = errMissed

@@ -29,23 +29,23 @@ networks:
     ipam: { config: [{ subnet: 10.9.2.0/24 }] }
     x-labsim-subnet: { zone: a, route_table: public, map_public_ip_on_launch: true }
 services:
-  a:
+  client:
     image: labsim/linux
     networks: { one: { ipv4_address: 10.9.1.10 } }
     x-labsim-instance: { instance_type: t3.micro, key_name: bench, security_groups: [bench] }
-  b:
+  server:
     image: labsim/linux
     networks: { one: { ipv4_address: 10.9.1.11 } }
     x-labsim-instance: { instance_type: t3.micro, key_name: bench, security_groups: [bench] }
-  c:
+  far:
     image: labsim/linux
     networks: { two: { ipv4_address: 10.9.2.10 } }
     x-labsim-instance: { instance_type: t3.micro, key_name: bench, security_groups: [bench] }
 `
 
 const (
-	streamTime = 2 * time.Second
-	echoes     = 5000
+	streamTime = time.Second / 2
+	echoes     = 2000
 )
 
 func benchNet(ctx context.Context, b *bench, r *report) error {
@@ -58,7 +58,7 @@ func benchNet(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	// from where, which is asked, to where
-	ways := []struct{ asked, to string }{{bridge[0], bridge[1]}, {public["a"], "10.9.1.11"}, {public["a"], "10.9.2.10"}}
+	ways := []struct{ asked, to string }{{bridge[0], bridge[1]}, {public["client"], "10.9.1.11"}, {public["client"], "10.9.2.10"}}
 	var bits, rtt [3]series
 	var sides []func(int) error
 	for i, w := range ways {
@@ -136,9 +136,9 @@ func (b *bench) netTwins(ctx context.Context) ([2]string, error) {
 	if err != nil {
 		return addrs, err
 	}
-	ids, err := b.engine.list(ctx, "labsim.site="+b.site, "com.docker.compose.service=a")
+	ids, err := b.engine.list(ctx, "labsim.site="+b.site, "com.docker.compose.service=client")
 	if err != nil || len(ids) != 1 {
-		return addrs, errors.Join(err, fmt.Errorf("%d containers of the service a, want 1", len(ids)))
+		return addrs, errors.Join(err, fmt.Errorf("%d containers of the service client, want 1", len(ids)))
 	}
 	t, err := b.twinOfContainer(ctx, ids[0], network)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -84,6 +85,16 @@ func (r *report) missed() bool {
 		}
 	}
 	return false
+}
+
+func (r *report) write(w io.Writer, asJSON bool) error {
+	if !asJSON {
+		return r.print(w)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(r)
 }
 
 // print writes the report as a table for people.
