@@ -207,6 +207,10 @@ type bufferedConn struct {
 
 func (c *bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
+// WriteTo stands before the one of TCPConn, by which io.Copy would pass over what
+// is read already: a server that speaks first would lose its first words.
+func (c *bufferedConn) WriteTo(w io.Writer) (int64, error) { return c.r.WriteTo(w) }
+
 func isStatus(err error, status int) bool {
 	var e *boxError
 	return errors.As(err, &e) && e.status == status

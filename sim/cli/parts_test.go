@@ -1,6 +1,10 @@
 package cli
 
 import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
 	"testing"
 
 	"labsim/sim"
@@ -71,5 +75,34 @@ func TestOwnFlags(t *testing.T) {
 	}
 	if _, err := (&app{site: "labsim"}).ownFlags([]string{"--engine", "podman", "ec2"}); err == nil {
 		t.Error("--engine podman is taken")
+	}
+}
+
+// A server that speaks first may do so in the segment that answers the upgrade:
+// nothing of it is lost on the way through.
+func TestStreamKeepsFirstWords(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			io.WriteString(c, "101\nSSH-2.0-x\nmore")
+			c.Close()
+		}
+	}()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := &bufferedConn{conn.(*net.TCPConn), bufio.NewReader(conn)}
+	if line, err := c.r.ReadString('\n'); err != nil || line != "101\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	var got strings.Builder
+	if _, err := io.Copy(&got, c); err != nil || got.String() != "SSH-2.0-x\nmore" {
+		t.Errorf("%q, %v", got.String(), err)
 	}
 }
