@@ -174,6 +174,7 @@ func TestUp(t *testing.T) {
 
 	u.must(0, `^ip-10-0-1-10`, "ssh", "web", "--", "hostname")
 	u.must(0, `^ip-10-0-2-10`, "ssh", "db", "--", "hostname")
+	u.paste()
 	u.must(7, ``, "exec", "web", "--", "sh", "-c", "exit 7")
 	u.must(1, `(?s)no: .*db has no public address.*no route to the internet gateway`, "trace", "internet", "db", "tcp/5432")
 	u.must(0, `yes: `, "trace", "web", "db", "tcp/5432")
@@ -203,4 +204,43 @@ func TestUp(t *testing.T) {
 		t.Errorf("after down and up the page says %q, %v; it was at %d before\n%s", again, err, n, out)
 	}
 	u.must(0, ``, "down", "--yes", "--volumes")
+}
+
+// paste takes the ssh commands that labsim prints to a shell, with nothing of
+// labsim in PATH and a configuration of the user's that would lead astray.
+func (u *user) paste() {
+	u.t.Helper()
+	home := u.t.TempDir()
+	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, ".ssh", "config"), []byte("Host *\n  ProxyCommand false\n"), 0o600); err != nil {
+		u.t.Fatal(err)
+	}
+	for name, want := range map[string]string{"web": "ip-10-0-1-10", "db": "ip-10-0-2-10"} {
+		for _, tunnel := range []string{"", "1"} {
+			print := exec.Command(u.bin, "--site", u.site, "ssh", "--print", name)
+			print.Env = append(u.env, "LABSIM_TUNNEL="+tunnel)
+			line, err := print.Output()
+			if err != nil || !strings.HasPrefix(string(line), "ssh -F none -i ") || tunnel != "" && !strings.Contains(string(line), "_dial") {
+				u.t.Fatalf("ssh --print %s: %v\n%s", name, err, line)
+			}
+			c := exec.Command("sh", "-c", strings.TrimSpace(string(line))+" hostname")
+			c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_STATE_HOME=" + u.state()}
+			out, err := c.CombinedOutput()
+			if err != nil || !strings.HasPrefix(string(out), want) {
+				u.t.Errorf("pasted, tunnel %q: %v\n%s%s", tunnel, err, line, out)
+			}
+		}
+	}
+}
+
+// state is the user's XDG_STATE_HOME.
+func (u *user) state() string {
+	for _, kv := range u.env {
+		if dir, ok := strings.CutPrefix(kv, "XDG_STATE_HOME="); ok {
+			return dir
+		}
+	}
+	return ""
 }

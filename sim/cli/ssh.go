@@ -56,11 +56,7 @@ func (a *app) ssh(ctx context.Context, name string, cmd []string, print bool) er
 	if err != nil {
 		return err
 	}
-	config, err := a.sshConfig(r)
-	if err != nil {
-		return err
-	}
-	args := append([]string{"-F", config, r.target.alias()}, cmd...)
+	args := append(a.sshWords(r), cmd...)
 	if print {
 		fmt.Fprintln(a.out, shellJoin(append([]string{"ssh"}, args...)))
 		return nil
@@ -169,6 +165,47 @@ func proxy() string {
 }
 
 const sshUser = "ec2-user"
+
+// sshWords are the arguments with which plain ssh logs in. ProxyJump would leave
+// the bastion to the user's own keys and known_hosts, so the way through it is a
+// second ssh; -F none keeps the user's configuration out of both.
+func (a *app) sshWords(r *route) []string {
+	to := func(i instance, through []string) []string {
+		words := []string{"-F", "none", "-i", percent(r.key), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes",
+			"-o", "UserKnownHostsFile=" + quotedOption(percent(r.hosts))}
+		if through != nil {
+			words = append(words, "-o", "ProxyCommand="+percent(shellJoin(through)))
+		}
+		return append(words, sshUser+"@"+cmp.Or(i.PublicIP, i.PrivateIP))
+	}
+	first := r.target
+	if r.bastion != nil {
+		first = *r.bastion
+	}
+	var through []string
+	if r.tunnel {
+		// proxy is quoted already: it may be several words
+		through = []string{"sh", "-c", fmt.Sprintf("exec %s --site %s _dial %s:22", proxy(), a.site, cmp.Or(first.PublicIP, first.PrivateIP))}
+	}
+	if r.bastion != nil {
+		bastion := to(*r.bastion, through)
+		at := len(bastion) - 1
+		through = append([]string{"ssh"}, bastion[:at]...)
+		through = append(through, "-W", r.target.PrivateIP+":22", bastion[at])
+	}
+	return to(r.target, through)
+}
+
+// percent keeps ssh from reading % as one of its tokens.
+func percent(s string) string { return strings.ReplaceAll(s, "%", "%%") }
+
+// quotedOption keeps a path with a space one word of ssh's.
+func quotedOption(s string) string {
+	if strings.ContainsAny(s, " \t") {
+		return `"` + s + `"`
+	}
+	return s
+}
 
 // sshConfig writes the file with which plain ssh, scp and sftp find the target by
 // its name: key file, own known_hosts, ProxyJump or the tunnel.
