@@ -30,6 +30,9 @@ type Driver interface {
 	// In runs f on a thread in the VPC's namespace.
 	In(v sim.VPCID, f func() error) error
 	Status(ctx context.Context) (linux.Status, error)
+	// Drift compares the kernel with the config of the last Set. joined are the
+	// interfaces that guests hold, with their network namespaces where known.
+	Drift(ctx context.Context, joined map[sim.ENIID]*os.File) ([]dataplane.Drift, error)
 	// Clear removes all routers.
 	Clear(ctx context.Context) error
 }
@@ -198,6 +201,22 @@ func (a *Agent) report(ctx context.Context) dataplane.Report {
 	r.Guests = a.guests.list()
 	r.Volumes = a.volumes.Status()
 	return r
+}
+
+// drift looks what somebody has changed behind the agent's back.
+func (a *Agent) drift(ctx context.Context) ([]dataplane.Drift, error) {
+	joined := map[sim.ENIID]*os.File{}
+	held := a.held()
+	for id := range a.records.joined() {
+		joined[id] = nil
+		if eni, ok := held.eni(id); ok && eni.Instance != "" {
+			if ns, err := a.namespace(eni.Instance); err == nil { // else it isn't connected: nothing is known
+				defer ns.Close()
+				joined[id] = ns
+			}
+		}
+	}
+	return a.driver.Drift(ctx, joined)
 }
 
 // reconcileMounts compares the users of volumes that are on record with what is

@@ -127,6 +127,14 @@ func (d *fakeDriver) Counters(_ context.Context, v sim.VPCID) ([]dataplane.Count
 	return []dataplane.Counter{{ID: "sgr-1", Packets: 3, Bytes: 180}}, nil
 }
 
+func (d *fakeDriver) Drift(_ context.Context, joined map[sim.ENIID]*os.File) ([]dataplane.Drift, error) {
+	var out []dataplane.Drift
+	for id := range joined {
+		out = append(out, dataplane.Drift{Resource: string(id), What: sim.T("a link of internet gateway %s is down", string(id))})
+	}
+	return out, nil
+}
+
 func (d *fakeDriver) Clear(context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

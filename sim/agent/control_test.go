@@ -157,6 +157,7 @@ func TestControl(t *testing.T) {
 		want         string
 	}{
 		{"GET", "/counters?vpc=" + string(vpcA), nil, 200, `"ID":"sgr-1"`},
+		{"GET", "/drift", nil, 200, "[]"},
 		{"GET", "/counters?vpc=vpc-x", nil, 404, "vpc-x is not here"},
 		{"PUT", "/config", dataplane.Config{Site: "other"}, 409, `a config of the site "other"`},
 		{"PUT", "/config", "nonsense", 400, "cannot unmarshal"},

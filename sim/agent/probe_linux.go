@@ -24,10 +24,30 @@ const (
 	probeMost    = 30 * time.Second
 )
 
-// probe sends one packet from an instance's namespace, or from the engine's, and
+// probeAgain is how often a refused probe is repeated. That a process listens is
+// no event of the kernel's: sock_diag tells of sockets that end, not of new ones.
+const probeAgain = 20 * time.Millisecond
+
+// probe looks again where nobody listens yet, as long as it may.
+func (a *Agent) probe(ctx context.Context, p dataplane.Probe) (dataplane.ProbeResult, error) {
+	end := time.Now().Add(min(p.Patience, probeMost))
+	for {
+		r, err := a.probeOnce(ctx, p)
+		if err != nil || !r.Refused || time.Now().After(end) {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, nil
+		case <-time.After(probeAgain):
+		}
+	}
+}
+
+// probeOnce sends one packet from an instance's namespace, or from the engine's, and
 // waits for its answer. What the network does is in the result; the error says
 // why the probe could not be made.
-func (a *Agent) probe(ctx context.Context, p dataplane.Probe) (dataplane.ProbeResult, error) {
+func (a *Agent) probeOnce(ctx context.Context, p dataplane.Probe) (dataplane.ProbeResult, error) {
 	if p.Timeout <= 0 {
 		p.Timeout = probeDefault
 	}

@@ -41,6 +41,7 @@ func (a *Agent) routes(ctx context.Context) http.Handler {
 	})
 	mux.HandleFunc("GET "+wire.PathReports, a.serveReports)
 	mux.HandleFunc("GET "+wire.PathCounters, a.serveCounters)
+	mux.HandleFunc("GET "+wire.PathDrift, a.serveDrift)
 	mux.HandleFunc("POST "+wire.PathProbe, a.serveProbe)
 	mux.HandleFunc("POST "+wire.PathDial, a.serveDial)
 	mux.HandleFunc("POST "+wire.PathLeave, func(w http.ResponseWriter, r *http.Request) {
@@ -97,6 +98,18 @@ func (a *Agent) serveCounters(w http.ResponseWriter, r *http.Request) {
 		counters = []dataplane.Counter{}
 	}
 	writeJSON(w, counters)
+}
+
+func (a *Agent) serveDrift(w http.ResponseWriter, r *http.Request) {
+	found, err := a.drift(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	if found == nil {
+		found = []dataplane.Drift{}
+	}
+	writeJSON(w, found)
 }
 
 func (a *Agent) serveProbe(w http.ResponseWriter, r *http.Request) {

@@ -25,12 +25,9 @@ import (
 // an answer takes microseconds; a dropped packet costs the whole of it.
 const probeTimeout = 700 * time.Millisecond
 
-// listenGrace is how long a refusal may last after user data has ended, and
-// listenAgain how often it is looked at.
-const (
-	listenGrace = 3 * time.Second
-	listenAgain = 50 * time.Millisecond
-)
+// listenGrace is how long a refusal may last after user data has ended: what it
+// put into the background may not listen yet.
+const listenGrace = 3 * time.Second
 
 // readyTimeout bounds how long user data may run before its listeners are
 // called missing.
@@ -182,9 +179,10 @@ func (ac *access) membersOf(group string) []instance {
 
 // fault is a promise that is not kept, and the thing to blame.
 type fault struct {
-	Expectation string
+	Expectation string // "" for what no packet has met
 	Cause       sim.Text
 	Fix         []sim.Text
+	machine     bool // the world does not explain it
 }
 
 // check tries all promises at once.
@@ -206,31 +204,25 @@ func (ac *access) check(ctx context.Context, list []expectation) ([]fault, error
 		}
 	}
 	disks, err := ac.checkDisks(ctx)
-	return append(out, disks...), err
+	if err != nil {
+		return nil, err
+	}
+	return ac.blameMachine(ctx, append(out, disks...))
 }
 
 // try sends one packet.
 func (ac *access) try(ctx context.Context, x expectation) (*fault, error) {
 	p := dataplane.Probe{From: sim.InstanceID(x.from.ID), To: x.addr, Protocol: x.proto, Port: x.port, Timeout: probeTimeout}
-	before, err := ac.drops(ctx, x)
-	if err != nil {
-		return nil, err
+	before := ac.drops(ctx, x)
+	if x.open {
+		p.Patience = listenGrace
 	}
 	r, err := ac.box.probe(ctx, p)
-	// What user data put into the background may not listen yet, and another
-	// process' listening is no event that could be waited for.
-	for end := time.Now().Add(listenGrace); err == nil && x.open && r.Refused && time.Now().Before(end); {
-		select {
-		case <-ctx.Done():
-		case <-time.After(listenAgain):
-		}
-		r, err = ac.box.probe(ctx, p)
-	}
 	if err != nil {
 		return nil, err
 	}
 	if r.Open == x.open && x.counted && !ac.simulated {
-		return ac.counted(ctx, x, before)
+		return ac.counted(ctx, x, before), nil
 	}
 	if r.Open == x.open {
 		return nil, nil
@@ -238,23 +230,27 @@ func (ac *access) try(ctx context.Context, x expectation) (*fault, error) {
 	return ac.blame(ctx, x, r)
 }
 
-// drops reads how many packets the receiver's groups have dropped so far.
-func (ac *access) drops(ctx context.Context, x expectation) (uint64, error) {
+// drops reads how many packets the receiver's groups have dropped so far. Where
+// that can't be read, none is seen to be dropped.
+func (ac *access) drops(ctx context.Context, x expectation) uint64 {
 	if !x.counted || ac.simulated {
-		return 0, nil
+		return 0
 	}
 	all, err := ac.box.counters(ctx, x.to.VPC)
-	return all["drop:"+x.to.ENI+":ingress"].Packets, err
+	if err != nil {
+		return 0
+	}
+	return all["drop:"+x.to.ENI+":ingress"].Packets
 }
 
 // counted holds a drop to its cause: an unanswered packet alone could have got
 // lost anywhere.
-func (ac *access) counted(ctx context.Context, x expectation, before uint64) (*fault, error) {
-	after, err := ac.drops(ctx, x)
-	if err != nil || after > before {
-		return nil, err
+func (ac *access) counted(ctx context.Context, x expectation, before uint64) *fault {
+	if ac.drops(ctx, x) > before {
+		return nil
 	}
-	return &fault{Expectation: x.String(), Cause: sim.T("the packet was lost before the security groups of %s could drop it", x.to.Name)}, nil
+	return &fault{Expectation: x.String(), machine: true,
+		Cause: sim.T("the packet was lost before the security groups of %s could drop it", x.to.Name)}
 }
 
 // blame finds out why a packet did not do what the lab promises: the world
@@ -266,8 +262,11 @@ func (ac *access) blame(ctx context.Context, x expectation, r dataplane.ProbeRes
 		return nil, err
 	}
 	switch {
+	case !x.open && v.Allowed && len(v.Decisive) > 0:
+		f.Cause = sim.T("%s answers, and must not: %s", x.String(), v.Decisive[0].Text)
+		f.Fix = []sim.Text{sim.Cmd("labsim up")}
 	case !x.open:
-		f.Cause = sim.T("%s answers, and must not", x.String())
+		f.Cause, f.machine = sim.T("%s answers, and must not", x.String()), true
 	case !v.Allowed && len(v.Decisive) > 0:
 		f.Cause = v.Decisive[0].Text
 		for _, fix := range v.Fix {
@@ -278,29 +277,11 @@ func (ac *access) blame(ctx context.Context, x expectation, r dataplane.ProbeRes
 		}
 	case r.Refused:
 		f.Cause = sim.T("nobody listens on port %d in %s", x.port, x.to.Name)
-		f.Fix = []sim.Text{sim.Cmd("labsim logs %s", x.to.Name)}
+		f.Fix = []sim.Text{sim.Cmd("labsim reboot %s", x.to.Name)}
 	default:
-		f.Cause = ac.machineFault(ctx, x, r)
+		f.Cause, f.machine = sim.T("every rule allows it, yet the packet is lost on the way to %s (%s)", x.to.Name, r.Error), true
 	}
 	return f, nil
-}
-
-// machineFault names the part of the machine that is broken although the world
-// allows the packet: what the box reports as a problem, or else the packet's
-// last hop.
-func (ac *access) machineFault(ctx context.Context, x expectation, r dataplane.ProbeResult) sim.Text {
-	var out sim.Text
-	_ = ac.box.watch(ctx, func(s boxStatus) (bool, error) {
-		for _, p := range s.Problems {
-			out = sim.Cmd("%s: %s", p.Resource, p.Message)
-			return true, nil
-		}
-		return true, nil
-	})
-	if out.Format != "" {
-		return out
-	}
-	return sim.T("every rule allows it, yet the packet is lost on the way to %s (%s)", x.to.Name, r.Error)
 }
 
 func (x expectation) String() string {
@@ -327,7 +308,8 @@ func (ac *access) checkDisks(ctx context.Context) ([]fault, error) {
 			}
 			if code != 0 {
 				out = append(out, fault{Expectation: x.Name + ":" + m.Path,
-					Cause: sim.T("the volume %s (%s) can't be written at %s in %s", m.Volume, strings.Join(i.Volumes, ","), m.Path, x.Name)})
+					Cause: sim.T("the volume %s (%s) can't be written at %s in %s", m.Volume, strings.Join(i.Volumes, ","), m.Path, x.Name),
+					Fix:   []sim.Text{sim.Cmd("labsim reboot %s", x.Name)}})
 			}
 		}
 	}

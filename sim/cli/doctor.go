@@ -11,10 +11,18 @@ import (
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	return &cobra.Command{
+	var repair bool
+	c := &cobra.Command{
 		Use: "doctor", Short: a.say(sim.T("look for what could keep labsim from working, with a fix for each finding")), Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, args []string) error { return a.doctor(c.Context()) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if repair {
+				return a.repair(c.Context())
+			}
+			return a.doctor(c.Context())
+		},
 	}
+	c.Flags().BoolVar(&repair, "repair", false, a.say(sim.T("put right what was changed in the machine behind labsim's back: rules, routes, links")))
+	return c
 }
 
 func (a *app) doctor(ctx context.Context) error {

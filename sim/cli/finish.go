@@ -40,7 +40,7 @@ func (u *bringUp) finish(ctx context.Context) error {
 		}
 	}
 	if len(faults) > 0 {
-		ac.advise(faults)
+		u.app.advise(faults)
 		return exitCode(1)
 	}
 	u.next(ac)
@@ -51,15 +51,30 @@ func (ac *access) result(list []expectation, faults []fault) string {
 	if len(faults) == 0 {
 		return ac.sentence(list)
 	}
-	return faults[0].Expectation + ": " + ac.app.say(faults[0].Cause)
+	return ac.app.say(faults[0].text())
 }
 
-// advise prints every fault with its fix.
-func (ac *access) advise(faults []fault) {
-	for _, f := range faults {
-		ac.app.errorln(sim.Cmd("%s: %s", f.Expectation, f.Cause))
+func (f fault) text() sim.Text {
+	if f.Expectation == "" {
+		return f.Cause
+	}
+	return sim.Cmd("%s: %s", f.Expectation, f.Cause)
+}
+
+// advise prints every fault with its fix; a fix that serves several, once, after
+// the last of them.
+func (a *app) advise(faults []fault) {
+	fix := func(f fault) string {
+		var b strings.Builder
 		for _, x := range f.Fix {
-			ac.app.errorln(sim.Cmd("    %s", ac.app.respell(ac.app.say(x))))
+			b.WriteString("    " + a.respell(a.say(x)) + "\n")
+		}
+		return b.String()
+	}
+	for i, f := range faults {
+		a.errorln(f.text())
+		if i == len(faults)-1 || fix(faults[i+1]) != fix(f) {
+			a.errorln(sim.Cmd("%s", strings.TrimSuffix(fix(f), "\n")))
 		}
 	}
 }

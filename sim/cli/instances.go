@@ -143,10 +143,18 @@ func (a *app) status(ctx context.Context) error {
 		}
 		return true, nil
 	})
-	if err == nil && failed {
+	if err != nil {
+		return err
+	}
+	// Without an agent nothing can be compared, and that is a problem named above.
+	if drift, err := b.drift(ctx); err == nil && len(drift) > 0 {
+		failed = true
+		a.printDrift(drift)
+	}
+	if failed {
 		return exitCode(1)
 	}
-	return err
+	return nil
 }
 
 func dash(s string) string {

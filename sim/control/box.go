@@ -107,7 +107,7 @@ func (s *server) serveProbe(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, s.simulate(p))
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), max(p.Timeout, time.Second)+5*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), max(p.Timeout, time.Second)+p.Patience+5*time.Second)
 	defer cancel()
 	out, err := s.node.Probe(ctx, p)
 	if err != nil {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -35,6 +36,8 @@ type configurer struct {
 	wake  func() // told of every change of view
 	log   *slog.Logger
 	dirty chan struct{} // buffered: one waits
+
+	setting sync.Mutex // one hand-over at a time; taken before mu
 
 	mu      sync.Mutex
 	wanted  wanted
@@ -151,6 +154,8 @@ func (k *configurer) noticed(s NodeState) {
 // handOver sets the newest config if the agent does not hold it, or could not do
 // all of it. It returns when to try again; zero: when something changes.
 func (k *configurer) handOver(ctx context.Context) (again time.Time) {
+	k.setting.Lock()
+	defer k.setting.Unlock()
 	k.mu.Lock()
 	w, session := k.wanted, k.state.Session
 	holds := k.heldBy == session && k.held.content == w.content
@@ -192,6 +197,26 @@ func (k *configurer) handOver(ctx context.Context) (again time.Time) {
 	k.wait = backoff(k.wait)
 	k.retryAt = time.Now().Add(k.wait)
 	return k.retryAt
+}
+
+// repair hands the node the config that it holds already: what was changed behind
+// its back is put right. The error says what could not be.
+func (k *configurer) repair(ctx context.Context) error {
+	k.setting.Lock()
+	defer k.setting.Unlock()
+	k.mu.Lock()
+	c, session := k.wanted.config, k.state.Session
+	k.mu.Unlock()
+	if session == 0 || c == nil {
+		return errNoAgent
+	}
+	ctx, cancel := context.WithTimeout(ctx, setTimeout)
+	defer cancel()
+	report, err := k.node.Set(ctx, c)
+	if p := firstProblem(report); err == nil && p != "" {
+		return errors.New(p)
+	}
+	return err
 }
 
 // firstProblem says what the agent could not do, or "".

@@ -219,6 +219,11 @@ func (l *Link) Counters(ctx context.Context, v sim.VPCID) (out []dataplane.Count
 	return out, l.call(ctx, http.MethodGet, wire.PathCounters+"?vpc="+url.QueryEscape(string(v)), nil, &out)
 }
 
+// Drift implements Node.
+func (l *Link) Drift(ctx context.Context) (out []dataplane.Drift, err error) {
+	return out, l.call(ctx, http.MethodGet, wire.PathDrift, nil, &out)
+}
+
 // Probe implements Node.
 func (l *Link) Probe(ctx context.Context, p dataplane.Probe) (out dataplane.ProbeResult, err error) {
 	return out, l.call(ctx, http.MethodPost, wire.PathProbe, p, &out)

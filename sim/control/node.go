@@ -16,6 +16,8 @@ type Node interface {
 	// much of it as can be: Report.Errors names the rest.
 	Set(ctx context.Context, c *dataplane.Config) (dataplane.Report, error)
 	Counters(ctx context.Context, v sim.VPCID) ([]dataplane.Counter, error)
+	// Drift returns what the node's kernel has otherwise than the config.
+	Drift(ctx context.Context) ([]dataplane.Drift, error)
 	Probe(ctx context.Context, p dataplane.Probe) (dataplane.ProbeResult, error)
 	// Open returns a connection on which the agent serves HTTP (wire.Path...).
 	Open(ctx context.Context) (net.Conn, error)

@@ -54,6 +54,8 @@ func (s *server) boxHandler() http.Handler {
 	mux.HandleFunc("GET "+BoxPath+"status", s.serveStatus)
 	mux.HandleFunc("GET "+BoxPath+"hostkeys", s.serveHostKeys)
 	mux.HandleFunc("GET "+BoxPath+"counters", s.serveCounters)
+	mux.HandleFunc("GET "+BoxPath+"drift", s.serveDrift)
+	mux.HandleFunc("POST "+BoxPath+"repair", s.serveRepair)
 	mux.HandleFunc("GET "+BoxPath+"console", s.serveConsole)
 	mux.HandleFunc("POST "+BoxPath+"trace", s.serveTrace)
 	mux.HandleFunc("POST "+BoxPath+"probe", s.serveProbe)

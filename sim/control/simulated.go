@@ -55,6 +55,9 @@ func (n *Simulated) Counters(context.Context, sim.VPCID) ([]dataplane.Counter, e
 	return nil, nil
 }
 
+// Drift implements Node: there is no kernel.
+func (n *Simulated) Drift(context.Context) ([]dataplane.Drift, error) { return nil, nil }
+
 // Probe implements Node. Control answers probes itself, by the evaluator.
 func (n *Simulated) Probe(context.Context, dataplane.Probe) (dataplane.ProbeResult, error) {
 	return dataplane.ProbeResult{}, errSimulated

@@ -94,6 +94,9 @@ type Probe struct {
 	Protocol sim.Protocol
 	Port     int
 	Timeout  time.Duration
+	// Patience is how long a refusal is not taken for the answer: what a guest has
+	// put into the background may not listen yet.
+	Patience time.Duration
 }
 
 // ProbeResult is what came back.

@@ -14,6 +14,7 @@ const Protocol = 1
 //	PUT  /config              dataplane.Config -> dataplane.Report
 //	GET  /reports             stream of dataplane.Report, one JSON value each, at every change
 //	GET  /counters?vpc=ID     []dataplane.Counter
+//	GET  /drift               []dataplane.Drift: what the kernel has otherwise than the config
 //	POST /probe               dataplane.Probe -> dataplane.ProbeResult
 //	POST /dial?address=IP:PORT[&instance=ID]   Upgrade: raw; dials TCP from the engine's namespace,
 //	                          or from the instance's with instance=ID
@@ -31,6 +32,7 @@ const (
 	PathConfig   = "/config"
 	PathReports  = "/reports"
 	PathCounters = "/counters"
+	PathDrift    = "/drift"
 	PathProbe    = "/probe"
 	PathDial     = "/dial"
 	PathLeave    = "/leave"
