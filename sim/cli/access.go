@@ -66,7 +66,8 @@ type access struct {
 	byName map[string]instance
 }
 
-// ready waits until the instances pass their status checks: their user data has
+// ready waits until the machine is what the world says, or can't become so, and
+// until the instances pass their status checks: their user data has
 // ended, so their listeners are there or will never be.
 func (u *bringUp) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errNotReady)

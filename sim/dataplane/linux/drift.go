@@ -251,8 +251,8 @@ func (s *survey) routing(up upLinks, gateway bool) error {
 		}
 	}
 	for _, x := range stale {
-		k, _ := describe(x)
-		if _, replaced := want[k]; replaced {
+		k, v := describe(x)
+		if _, replaced := want[k]; replaced || !gateway && v.via == hop {
 			continue // named above
 		}
 		if t, ok := tables[k.table]; ok {
