@@ -25,18 +25,17 @@ import (
 	"labsim/sim/ec2/wire"
 )
 
-// long: the cases that take their time are asked for.
-var long = os.Getenv("LABSIM_LONG") == "1"
-
 // TestBadDays is what people do to a lab on an engine that lives: they end
 // labsim in the middle, twice at once, and take its parts away.
 func TestBadDays(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
 	t.Run("up killed", func(t *testing.T) { u.as(t).upKilled() })
-	t.Run("down killed", func(t *testing.T) { u.as(t).downKilled() })
-	t.Run("two at once", func(t *testing.T) { u.as(t).twoAtOnce() })
-	t.Run("interrupted", func(t *testing.T) { u.as(t).interrupted() })
+	if long {
+		t.Run("down killed", func(t *testing.T) { u.as(t).downKilled() })
+		t.Run("two at once", func(t *testing.T) { u.as(t).twoAtOnce() })
+		t.Run("interrupted", func(t *testing.T) { u.as(t).interrupted() })
+	}
 	t.Run("processes killed", func(t *testing.T) { u.as(t).processesKilled() })
 	t.Run("containers gone", func(t *testing.T) { u.as(t).containersGone() })
 	u.t = t

@@ -169,13 +169,17 @@ func TestEngineDies(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name string
+		slow bool
 		end  func() error
 	}{
-		{"stopped", func() error { return m.engine.Stop(syscall.SIGTERM) }},
-		{"killed", func() error { return m.engine.Stop(syscall.SIGKILL) }},
-		{"unplugged", func() error { m.engine.PowerOff(); return m.engine.PowerOn() }},
+		{"stopped", true, func() error { return m.engine.Stop(syscall.SIGTERM) }},
+		{"killed", true, func() error { return m.engine.Stop(syscall.SIGKILL) }},
+		{"unplugged", false, func() error { m.engine.PowerOff(); return m.engine.PowerOn() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.slow && !long {
+				t.Skip("LABSIM_LONG=1 runs the slow cases")
+			}
 			m.t = t
 			end := m.besiege(m.web())
 			if err := c.end(); err != nil {

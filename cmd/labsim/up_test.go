@@ -18,6 +18,9 @@ import (
 	"time"
 )
 
+// long: the cases that take their time are asked for.
+var long = os.Getenv("LABSIM_LONG") == "1"
+
 // user is somebody at a terminal: labsim on real Docker, with a site and a home
 // of its own.
 type user struct {
