@@ -79,6 +79,9 @@ func (u *user) mend(printed string) {
 // TestBroken breaks one thing at a time behind labsim's back: line 5 names it,
 // and the command that is printed mends it.
 func TestBroken(t *testing.T) {
+	if !long {
+		t.Skip("LABSIM_LONG=1 runs it: ten breaks, each with three ups")
+	}
 	for _, tool := range []string{"nsenter", "nft", "ip"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("this test breaks things with %s, which is not here: %v", tool, err)
