@@ -25,7 +25,7 @@ func aboutMachine(ctx context.Context, e *engine) (machine, error) {
 		ServerVersion, Driver, KernelVersion, OperatingSystem, CgroupVersion string
 	}
 	if err := e.call(ctx, http.MethodGet, "/info", nil, &info); err != nil {
-		return machine{}, fmt.Errorf("Docker does not answer: %w", err)
+		return machine{}, fmt.Errorf("ask Docker about itself: %w", err)
 	}
 	m := machine{CPUs: info.NCPU, MemoryGiB: info.MemTotal / (1 << 30), Engine: info.ServerVersion, Storage: info.Driver,
 		Kernel: info.KernelVersion, OperatingSystem: info.OperatingSystem, CgroupVersion: info.CgroupVersion, CPU: cpuModel()}

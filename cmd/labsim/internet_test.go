@@ -163,7 +163,7 @@ func TestInternet(t *testing.T) {
 	}
 	up := []string{"up", "--public-range", fmt.Sprintf("198.18.%d.0/24", os.Getpid()%250)}
 	const port = 7
-	far := newOutside(t, "lst-far", "203.0.113.1/24", "203.0.113.10/24", "")
+	far := newOutside(t, "lst-far", "203.0.113.1/28", "203.0.113.10/28", "")
 	lan := newOutside(t, "lst-lan", "10.201.77.1/24", "10.201.77.10/24", "")
 	lan.gateway("10.201.77.1")
 
