@@ -230,7 +230,7 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		fail(w, http.StatusBadRequest, "The body can't be read: %s", err)
+		fail(w, http.StatusBadRequest, "The body can't be read: %s", err.Error())
 		return false
 	}
 	return true
