@@ -148,12 +148,3 @@ func (b *bench) close(ctx context.Context) error {
 
 // labels are on what the bench makes.
 func (b *bench) labels() map[string]string { return map[string]string{labelBench: b.site} }
-
-// bridge makes a user-defined bridge network.
-func (b *bench) bridge(ctx context.Context, cidr string) (name string, err error) {
-	name = b.site + "-bridge"
-	return name, b.engine.call(ctx, http.MethodPost, "/networks/create", map[string]any{
-		"Name": name, "Driver": "bridge", "CheckDuplicate": true, "Labels": b.labels(),
-		"IPAM": map[string]any{"Config": []map[string]string{{"Subnet": cidr}}},
-	}, nil)
-}

@@ -26,13 +26,6 @@ networks:
     x-labsim-subnet: { zone: a, route_table: public, map_public_ip_on_launch: true }
 `
 
-// bridgeCIDR is the other side's bridge: TEST-NET-1 (RFC 5737), which no site of
-// labsim takes.
-const bridgeCIDR = "192.0.2.0/24"
-
-// twinAddr is an address on the bridge.
-func twinAddr(n int) string { return fmt.Sprintf("192.0.2.%d", 10+n) }
-
 const (
 	manyAtOnce = 20
 	// manyStarts is how many starts are under way at once: as many as labsim's
@@ -57,7 +50,7 @@ func benchLaunch(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	network, err := b.bridge(ctx, bridgeCIDR)
+	network, err := b.bridge(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,7 +95,7 @@ func (b *bench) launchOne(ctx context.Context, r *report, l *launcher, t *twin) 
 			return l.terminate(ctx, list)
 		},
 		func(int) error {
-			name, addr := b.site+"-twin", twinAddr(0)
+			name, addr := b.site+"-twin", t.network.addr(0)
 			began := time.Now()
 			if err := b.engine.run(ctx, name, t.guest(addr)); err != nil {
 				return err
@@ -140,9 +133,9 @@ func (b *bench) launchMany(ctx context.Context, r *report, l *launcher, t *twin)
 			began := time.Now()
 			up := make(chan error, 1)
 			go func() {
-				up <- each(manyAtOnce, manyStarts, func(i int) error { return b.engine.run(ctx, name(i), t.guest(twinAddr(i))) })
+				up <- each(manyAtOnce, manyStarts, func(i int) error { return b.engine.run(ctx, name(i), t.guest(t.network.addr(i))) })
 			}()
-			err := each(manyAtOnce, manyAtOnce, func(i int) error { return banner(ctx, twinAddr(i), knockMany) })
+			err := each(manyAtOnce, manyAtOnce, func(i int) error { return banner(ctx, t.network.addr(i), knockMany) })
 			if uerr := <-up; uerr != nil {
 				return uerr
 			}

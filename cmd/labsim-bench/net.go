@@ -126,12 +126,12 @@ func (b *bench) netInstances(ctx context.Context) (map[string]string, error) {
 
 // netTwins starts two containers with the traffic tool on a bridge, and returns
 // their addresses.
-func (b *bench) netTwins(ctx context.Context) ([2]string, error) {
-	addrs := [2]string{twinAddr(0), twinAddr(1)}
-	network, err := b.bridge(ctx, bridgeCIDR)
+func (b *bench) netTwins(ctx context.Context) (addrs [2]string, err error) {
+	network, err := b.bridge(ctx)
 	if err != nil {
 		return addrs, err
 	}
+	addrs = [2]string{network.addr(0), network.addr(1)}
 	tool, err := os.Executable()
 	if err != nil {
 		return addrs, err

@@ -16,14 +16,14 @@ type twin struct {
 	b       *bench
 	image   string
 	host    map[string]any
-	network string
+	network bridge
 }
 
 // limits are the parts of an instance's HostConfig that a twin shares.
 var limits = []string{"Memory", "MemorySwap", "NanoCpus", "PidsLimit", "Ulimits", "LogConfig", "IpcMode", "CapDrop", "RestartPolicy"}
 
 // twinOf makes twins of an instance possible.
-func (b *bench) twinOf(ctx context.Context, instance, network string) (*twin, error) {
+func (b *bench) twinOf(ctx context.Context, instance string, network bridge) (*twin, error) {
 	id, err := b.containerOf(ctx, instance)
 	if err != nil {
 		return nil, err
@@ -31,12 +31,12 @@ func (b *bench) twinOf(ctx context.Context, instance, network string) (*twin, er
 	return b.twinOfContainer(ctx, id, network)
 }
 
-func (b *bench) twinOfContainer(ctx context.Context, id, network string) (*twin, error) {
+func (b *bench) twinOfContainer(ctx context.Context, id string, network bridge) (*twin, error) {
 	c, err := b.engine.inspect(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	host := map[string]any{"NetworkMode": network}
+	host := map[string]any{"NetworkMode": network.name}
 	for _, k := range limits {
 		host[k] = c.HostConfig[k]
 	}
@@ -50,7 +50,7 @@ func (t *twin) spec(addr, file, at string, entrypoint ...string) containerSpec {
 	host["Binds"] = []string{file + ":" + at + ":ro"}
 	return containerSpec{
 		Image: t.image, Entrypoint: entrypoint, Labels: t.b.labels(), HostConfig: host,
-		NetworkingConfig: map[string]any{"EndpointsConfig": map[string]any{t.network: map[string]any{
+		NetworkingConfig: map[string]any{"EndpointsConfig": map[string]any{t.network.name: map[string]any{
 			"IPAMConfig": map[string]string{"IPv4Address": addr},
 		}}},
 	}
