@@ -15,6 +15,7 @@ import (
 	"labsim/compose"
 	"labsim/sim"
 	"labsim/sim/lab"
+	"labsim/sim/lab/source"
 )
 
 type upFlags struct {
@@ -86,7 +87,7 @@ func (a *app) loadLab(args []string) (*lab.Lab, error) {
 		}
 		fmt.Fprintf(a.err, "%s: %s: %s\n", p.Place(), mark, a.say(p.Text))
 	}
-	if lab.Fatal(problems) {
+	if source.Fatal(problems) {
 		return nil, &sim.Failure{What: sim.T("%s can't be used; nothing was changed", name)}
 	}
 	return l, nil
@@ -97,8 +98,8 @@ func readLimited(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !st.Mode().IsRegular() || st.Size() > lab.MaxFile {
-		return nil, fmt.Errorf("not a file of at most %d bytes", lab.MaxFile)
+	if !st.Mode().IsRegular() || st.Size() > source.MaxFile {
+		return nil, fmt.Errorf("not a file of at most %d bytes", source.MaxFile)
 	}
 	return os.ReadFile(name)
 }

@@ -32,7 +32,7 @@ var projectName = sync.OnceValue(func() *regexp.Regexp {
 func (r *reader) check() {
 	l := r.lab
 	if !projectName().MatchString(l.Name) || len(l.Name) > 64 {
-		r.ps.add(r.at("name"), sim.T("name: %q can't name a lab: a to z, 0 to 9, - and _, at most 64, beginning with a letter or digit", l.Name))
+		r.ps.Add(r.at("name"), sim.T("name: %q can't name a lab: a to z, 0 to 9, - and _, at most 64, beginning with a letter or digit", l.Name))
 	}
 	r.sort()
 	r.checkVPCs()
@@ -65,14 +65,14 @@ func (r *reader) sort() {
 
 func (r *reader) checkVPCs() {
 	if len(r.lab.VPCs) == 0 {
-		r.ps.add(0, sim.T("the lab has no VPC: x-labsim.vpcs names none"))
+		r.ps.Add(0, sim.T("the lab has no VPC: x-labsim.vpcs names none"))
 	}
 	for _, v := range r.lab.VPCs {
 		line := r.at("vpc " + v.Name)
 		if !v.CIDR.IsValid() {
-			r.ps.add(line, sim.T("VPC %s lacks cidr_block", v.Name))
+			r.ps.Add(line, sim.T("VPC %s lacks cidr_block", v.Name))
 		} else if sim.CheckVPCCIDR(v.CIDR) != nil {
-			r.ps.add(line, sim.T("VPC %s: %s is not between /16 and /28, or reserved", v.Name, v.CIDR))
+			r.ps.Add(line, sim.T("VPC %s: %s is not between /16 and /28, or reserved", v.Name, v.CIDR))
 		}
 	}
 }
@@ -91,10 +91,10 @@ func (r *reader) home(kind, name string, vpc *string) {
 // unknown reports a name that stands for nothing, with the nearest that does.
 func (r *reader) unknown(line int, what sim.Text, name string, known []string) {
 	if near, ok := sim.Nearest(name, known); ok {
-		r.ps.add(line, sim.T("there is no %s %q; did you mean %s?", what, name, near))
+		r.ps.Add(line, sim.T("there is no %s %q; did you mean %s?", what, name, near))
 		return
 	}
-	r.ps.add(line, sim.T("there is no %s %q; the lab has %v", what, name, known))
+	r.ps.Add(line, sim.T("there is no %s %q; the lab has %v", what, name, known))
 }
 
 func (r *reader) checkRouteTable(t *RouteTable) {
@@ -105,11 +105,11 @@ func (r *reader) checkRouteTable(t *RouteTable) {
 		line := r.at("route " + t.Name + " " + x.Destination.String())
 		switch {
 		case seen[x.Destination]:
-			r.ps.add(line, sim.T("route table %s has two routes for %s", t.Name, x.Destination))
+			r.ps.Add(line, sim.T("route table %s has two routes for %s", t.Name, x.Destination))
 		case !vpc.InternetGateway:
-			r.ps.add(line, sim.T("route table %s leads to an internet gateway that VPC %s does not have: internet_gateway: true", t.Name, t.VPC))
+			r.ps.Add(line, sim.T("route table %s leads to an internet gateway that VPC %s does not have: internet_gateway: true", t.Name, t.VPC))
 		case vpc.CIDR.IsValid() && x.Destination == vpc.CIDR:
-			r.ps.add(line, sim.T("route table %s: %s is the VPC's own block; its route is local", t.Name, x.Destination))
+			r.ps.Add(line, sim.T("route table %s: %s is the VPC's own block; its route is local", t.Name, x.Destination))
 		}
 		seen[x.Destination] = true
 	}
@@ -119,10 +119,10 @@ func (r *reader) checkGroup(g *SecurityGroup) {
 	r.home("security group", g.Name, &g.VPC)
 	line := r.at("security group " + g.Name)
 	if len(g.Ingress) > maxRules || len(g.Egress) > maxRules {
-		r.ps.add(line, sim.T("security group %s has more than %d rules in one direction", g.Name, maxRules))
+		r.ps.Add(line, sim.T("security group %s has more than %d rules in one direction", g.Name, maxRules))
 	}
 	if g.Name == "default" || strings.HasPrefix(g.Name, "sg-") {
-		r.ps.add(line, sim.T("%q can't name a security group: EC2 keeps default and names that begin with sg-", g.Name))
+		r.ps.Add(line, sim.T("%q can't name a security group: EC2 keeps default and names that begin with sg-", g.Name))
 	}
 	if g.Description == "" {
 		g.Description = g.Name
@@ -136,7 +136,7 @@ func (r *reader) checkGroup(g *SecurityGroup) {
 		if !ok {
 			r.unknown(at, sim.T("security group"), x.Group, names(r.lab.Groups, func(g SecurityGroup) string { return g.Name }))
 		} else if peer.VPC != "" && g.VPC != "" && peer.VPC != g.VPC {
-			r.ps.add(at, sim.T("security group %s is in another VPC than %s", x.Group, g.Name))
+			r.ps.Add(at, sim.T("security group %s is in another VPC than %s", x.Group, g.Name))
 		}
 	}
 }
@@ -146,20 +146,20 @@ func (r *reader) checkSubnet(i int) {
 	r.home("subnet", s.Name, &s.VPC)
 	line := r.at("subnet " + s.Name)
 	if !s.CIDR.IsValid() {
-		r.ps.add(line, sim.T("subnet %s lacks its CIDR block: ipam: { config: [ { subnet: 10.0.1.0/24 } ] }", s.Name))
+		r.ps.Add(line, sim.T("subnet %s lacks its CIDR block: ipam: { config: [ { subnet: 10.0.1.0/24 } ] }", s.Name))
 		return
 	}
 	if !validZone(s.Zone) {
-		r.ps.add(line, sim.T("subnet %s: the zone is a, b or c, not %q", s.Name, s.Zone))
+		r.ps.Add(line, sim.T("subnet %s: the zone is a, b or c, not %q", s.Name, s.Zone))
 	}
 	if vpc, ok := r.lab.vpc(s.VPC); ok && vpc.CIDR.IsValid() {
 		if sim.CheckSubnetCIDR(s.CIDR, []netip.Prefix{vpc.CIDR}, nil) != nil {
-			r.ps.add(line, sim.T("subnet %s: %s is not within %s of VPC %s, or not between /16 and /28", s.Name, s.CIDR, vpc.CIDR, s.VPC))
+			r.ps.Add(line, sim.T("subnet %s: %s is not within %s of VPC %s, or not between /16 and /28", s.Name, s.CIDR, vpc.CIDR, s.VPC))
 		}
 	}
 	for _, o := range r.lab.Subnets[:i] {
 		if o.VPC == s.VPC && o.CIDR.IsValid() && o.CIDR.Overlaps(s.CIDR) {
-			r.ps.add(line, sim.T("subnet %s: %s overlaps with %s of subnet %s", s.Name, s.CIDR, o.CIDR, o.Name))
+			r.ps.Add(line, sim.T("subnet %s: %s overlaps with %s of subnet %s", s.Name, s.CIDR, o.CIDR, o.Name))
 		}
 	}
 	if s.RouteTable == "" {
@@ -168,7 +168,7 @@ func (r *reader) checkSubnet(i int) {
 	if t, ok := r.lab.routeTable(s.RouteTable); !ok {
 		r.unknown(line, sim.T("route table"), s.RouteTable, names(r.lab.RouteTables, func(t RouteTable) string { return t.Name }))
 	} else if t.VPC != s.VPC {
-		r.ps.add(line, sim.T("subnet %s: route table %s is in another VPC", s.Name, s.RouteTable))
+		r.ps.Add(line, sim.T("subnet %s: route table %s is in another VPC", s.Name, s.RouteTable))
 	}
 }
 
@@ -179,11 +179,11 @@ func validZone(z string) bool {
 func (r *reader) checkInstance(x *Instance) {
 	line := r.at("instance " + x.Name)
 	if x.Image == "" {
-		r.ps.add(line, sim.T("instance %s lacks image", x.Name))
+		r.ps.Add(line, sim.T("instance %s lacks image", x.Name))
 	}
 	subnet, ok := r.lab.subnet(x.Subnet)
 	if x.Subnet == "" {
-		r.ps.add(line, sim.T("instance %s is in no subnet: networks names none", x.Name))
+		r.ps.Add(line, sim.T("instance %s is in no subnet: networks names none", x.Name))
 	} else if !ok {
 		r.unknown(r.at("networks of "+x.Name), sim.T("subnet"), x.Subnet, names(r.lab.Subnets, func(s Subnet) string { return s.Name }))
 	}
@@ -192,15 +192,15 @@ func (r *reader) checkInstance(x *Instance) {
 		if g, found := r.lab.group(name); !found {
 			r.unknown(at, sim.T("security group"), name, names(r.lab.Groups, func(g SecurityGroup) string { return g.Name }))
 		} else if ok && g.VPC != subnet.VPC {
-			r.ps.add(at, sim.T("security group %s is in another VPC than %s", name, x.Name))
+			r.ps.Add(at, sim.T("security group %s is in another VPC than %s", name, x.Name))
 		}
 	}
 	if x.PrivateIP.IsValid() && ok && subnet.CIDR.IsValid() && sim.CheckSubnetAddr(x.PrivateIP, subnet.CIDR) != nil {
-		r.ps.add(r.at("address of "+x.Name), sim.T("%s can't have %s: in %s usable are %s to %s", x.Name, x.PrivateIP, subnet.CIDR,
+		r.ps.Add(r.at("address of "+x.Name), sim.T("%s can't have %s: in %s usable are %s to %s", x.Name, x.PrivateIP, subnet.CIDR,
 			sim.AddrAt(subnet.CIDR, 4), sim.AddrAt(subnet.CIDR, uint32(sim.UsableAddrs(subnet.CIDR)+3))))
 	}
 	if n := len(x.userData()); n > maxUserData {
-		r.ps.add(cmp.Or(r.at("user data of "+x.Name), r.at("process of "+x.Name)), sim.T("the user data of %s has %d bytes, EC2 allows %d", x.Name, n, maxUserData))
+		r.ps.Add(cmp.Or(r.at("user data of "+x.Name), r.at("process of "+x.Name)), sim.T("the user data of %s has %d bytes, EC2 allows %d", x.Name, n, maxUserData))
 	}
 	if _, ok := sim.InstanceTypeNamed(x.Type); !ok {
 		r.unknown(r.at("type of "+x.Name), sim.T("instance type"), x.Type, sim.InstanceTypeNames())
@@ -215,7 +215,7 @@ func (r *reader) checkAddresses() {
 		}
 		key := x.Subnet + " " + x.PrivateIP.String()
 		if other, ok := taken[key]; ok {
-			r.ps.add(r.at("address of "+x.Name), sim.T("%s can't have %s: it is taken by %s", x.Name, x.PrivateIP, other))
+			r.ps.Add(r.at("address of "+x.Name), sim.T("%s can't have %s: it is taken by %s", x.Name, x.PrivateIP, other))
 		}
 		taken[key] = x.Name
 	}
@@ -231,10 +231,10 @@ func (r *reader) checkVolumes() {
 				r.unknown(line, sim.T("volume"), m.Volume, names(r.lab.Volumes, func(v Volume) string { return v.Name }))
 			}
 			if other, ok := user[m.Volume]; ok {
-				r.ps.add(line, sim.T("volume %s is attached to %s already: an EBS volume has one instance", m.Volume, other))
+				r.ps.Add(line, sim.T("volume %s is attached to %s already: an EBS volume has one instance", m.Volume, other))
 			}
 			if paths[m.Path] {
-				r.ps.add(line, sim.T("%s mounts two volumes at %s", x.Name, m.Path))
+				r.ps.Add(line, sim.T("%s mounts two volumes at %s", x.Name, m.Path))
 			}
 			user[m.Volume], paths[m.Path] = x.Name, true
 		}
@@ -242,10 +242,10 @@ func (r *reader) checkVolumes() {
 	for i := range r.lab.Volumes {
 		v := &r.lab.Volumes[i]
 		if v.Size < 1 || v.Size > 16384 {
-			r.ps.add(r.at("volume "+v.Name), sim.T("volume %s: the size is 1 to 16384 GiB, not %d", v.Name, v.Size))
+			r.ps.Add(r.at("volume "+v.Name), sim.T("volume %s: the size is 1 to 16384 GiB, not %d", v.Name, v.Size))
 		}
 		if !slices.Contains([]string{"gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"}, v.Type) {
-			r.ps.add(r.at("volume "+v.Name), sim.T("volume %s: there is no type %q", v.Name, v.Type))
+			r.ps.Add(r.at("volume "+v.Name), sim.T("volume %s: there is no type %q", v.Name, v.Type))
 		}
 		v.Zone = "a"
 		if x, ok := named(r.lab.Instances, func(x Instance) string { return x.Name }, user[v.Name]); ok {
@@ -277,7 +277,7 @@ func (r *reader) checkCycles() {
 			case 0:
 				visit(d.to)
 			case 1:
-				r.ps.add(d.line, sim.T("depends_on goes in a circle: %s and %s wait for each other", d.from, d.to))
+				r.ps.Add(d.line, sim.T("depends_on goes in a circle: %s and %s wait for each other", d.from, d.to))
 			}
 		}
 		state[name] = 2

@@ -6,127 +6,128 @@ import (
 	"strings"
 
 	"labsim/sim"
+	"labsim/sim/lab/source"
 )
 
 // extension reads x-labsim.
-func (r *reader) extension(v value) {
-	v.fields(map[string]field{
-		"internet": func(v value) {
-			switch s := v.str(); s {
+func (r *reader) extension(v source.Value) {
+	v.Fields(map[string]source.Field{
+		"internet": func(v source.Value) {
+			switch s := v.Str(); s {
 			case "real":
 				r.lab.Internet = true
 			case "none":
 			default:
-				v.bad(sim.T("%s is to be real or none, not %q", v.path, s))
+				v.Bad(sim.T("%s is to be real or none, not %q", v.Path, s))
 			}
 		},
-		"vpcs":            func(v value) { v.each(r.sane("VPC", maxVPCs, r.vpc)) },
-		"route_tables":    func(v value) { v.each(r.sane("route table", maxRouteTables, r.routeTable)) },
-		"security_groups": func(v value) { v.each(r.sane("security group", maxGroups, r.securityGroup)) },
+		"vpcs":            func(v source.Value) { v.Each(r.sane("VPC", maxVPCs, r.vpc)) },
+		"route_tables":    func(v source.Value) { v.Each(r.sane("route table", maxRouteTables, r.routeTable)) },
+		"security_groups": func(v source.Value) { v.Each(r.sane("security group", maxGroups, r.securityGroup)) },
 	}, nil)
 }
 
-func (r *reader) vpc(name string, v value) {
+func (r *reader) vpc(name string, v source.Value) {
 	x := VPC{Name: name, DNSSupport: true}
-	r.lines["vpc "+name] = v.line()
-	v.fields(map[string]field{
-		"cidr_block":           func(v value) { x.CIDR = cidr(v); r.lines["vpc "+name] = v.line() },
-		"internet_gateway":     setBool(&x.InternetGateway),
-		"enable_dns_hostnames": setBool(&x.DNSHostnames),
-		"enable_dns_support":   setBool(&x.DNSSupport),
+	r.lines["vpc "+name] = v.Line()
+	v.Fields(map[string]source.Field{
+		"cidr_block":           func(v source.Value) { x.CIDR = cidr(v); r.lines["vpc "+name] = v.Line() },
+		"internet_gateway":     source.SetBool(&x.InternetGateway),
+		"enable_dns_hostnames": source.SetBool(&x.DNSHostnames),
+		"enable_dns_support":   source.SetBool(&x.DNSSupport),
 	}, nil)
 	r.lab.VPCs = append(r.lab.VPCs, x)
 }
 
-func (r *reader) routeTable(name string, v value) {
+func (r *reader) routeTable(name string, v source.Value) {
 	x := RouteTable{Name: name}
-	r.lines["route table "+name] = v.line()
-	v.fields(map[string]field{
-		"vpc": set(&x.VPC),
-		"routes": func(v value) {
-			v.each(func(dest string, t value) {
+	r.lines["route table "+name] = v.Line()
+	v.Fields(map[string]source.Field{
+		"vpc": source.Set(&x.VPC),
+		"routes": func(v source.Value) {
+			v.Each(func(dest string, t source.Value) {
 				p, changed, err := sim.ParseCIDR(dest)
 				if err != nil {
-					t.bad(sim.T("%s: %q is not a CIDR block such as 10.0.0.0/16", t.path, dest))
+					t.Bad(sim.T("%s: %q is not a CIDR block such as 10.0.0.0/16", t.Path, dest))
 					return
 				}
 				if changed {
-					t.ps.warn(t.line(), sim.T("%s: %s has bits set behind its prefix; it is taken as %s", t.path, dest, p))
+					t.Warn(sim.T("%s: %s has bits set behind its prefix; it is taken as %s", t.Path, dest, p))
 				}
-				if target := t.str(); target != "internet_gateway" {
-					t.bad(sim.T("%s: a route leads to internet_gateway, not to %q", t.path, target))
+				if target := t.Str(); target != "internet_gateway" {
+					t.Bad(sim.T("%s: a route leads to internet_gateway, not to %q", t.Path, target))
 					return
 				}
 				x.Routes = append(x.Routes, Route{p, "internet_gateway"})
-				r.lines["route "+name+" "+p.String()] = t.line()
+				r.lines["route "+name+" "+p.String()] = t.Line()
 			})
 		},
 	}, nil)
 	r.lab.RouteTables = append(r.lab.RouteTables, x)
 }
 
-func (r *reader) securityGroup(name string, v value) {
+func (r *reader) securityGroup(name string, v source.Value) {
 	x := SecurityGroup{Name: name}
-	r.lines["security group "+name] = v.line()
-	rules := func(direction, peer string, dst *[]Rule) field {
-		return func(v value) {
-			v.items(func(v value) { *dst = append(*dst, r.rule(name, peer, v)...) })
+	r.lines["security group "+name] = v.Line()
+	rules := func(direction, peer string, dst *[]Rule) source.Field {
+		return func(v source.Value) {
+			v.Items(func(v source.Value) { *dst = append(*dst, r.rule(name, peer, v)...) })
 		}
 	}
-	v.fields(map[string]field{
-		"vpc":         set(&x.VPC),
-		"description": func(v value) { x.Description = r.description(v) },
+	v.Fields(map[string]source.Field{
+		"vpc":         source.Set(&x.VPC),
+		"description": func(v source.Value) { x.Description = r.description(v) },
 		"ingress":     rules("ingress", "from", &x.Ingress),
-		"egress":      func(v value) { x.EgressSet = true; rules("egress", "to", &x.Egress)(v) },
+		"egress":      func(v source.Value) { x.EgressSet = true; rules("egress", "to", &x.Egress)(v) },
 	}, nil)
 	r.lab.Groups = append(r.lab.Groups, x)
 }
 
 // rule reads { tcp: [22, 80], from: web }: protocols with ports, and peers. It
 // stands for one EC2 rule per range and peer.
-func (r *reader) rule(group, peer string, v value) []Rule {
+func (r *reader) rule(group, peer string, v source.Value) []Rule {
 	type traffic struct {
 		proto    sim.Protocol
 		from, to int
 	}
 	var what []traffic
 	var out []Rule
-	ports := func(p sim.Protocol) field {
-		return func(v value) {
-			v.items(func(v value) {
-				from, to, ok := portRange(v.str())
+	ports := func(p sim.Protocol) source.Field {
+		return func(v source.Value) {
+			v.Items(func(v source.Value) {
+				from, to, ok := portRange(v.Str())
 				if !ok {
-					v.bad(sim.T("%s: %q is neither a port, a range such as 8000-8010, nor all", v.path, v.str()))
+					v.Bad(sim.T("%s: %q is neither a port, a range such as 8000-8010, nor all", v.Path, v.Str()))
 				}
 				what = append(what, traffic{p, from, to})
 			})
 		}
 	}
-	v.fields(map[string]field{
+	v.Fields(map[string]source.Field{
 		"tcp":  ports(sim.ProtocolTCP),
 		"udp":  ports(sim.ProtocolUDP),
-		"icmp": func(v value) { what = append(what, traffic{sim.ProtocolICMP, icmpType(v), -1}) },
-		"all":  func(v value) { what = append(what, traffic{sim.ProtocolAll, -1, -1}) },
-		peer: func(v value) {
-			v.items(func(v value) {
-				x := Rule{Group: v.str()}
+		"icmp": func(v source.Value) { what = append(what, traffic{sim.ProtocolICMP, icmpType(v), -1}) },
+		"all":  func(v source.Value) { what = append(what, traffic{sim.ProtocolAll, -1, -1}) },
+		peer: func(v source.Value) {
+			v.Items(func(v source.Value) {
+				x := Rule{Group: v.Str()}
 				if strings.ContainsAny(x.Group, "./") {
 					x = Rule{CIDR: cidr(v)}
 				} else {
-					r.lines["rule "+group+" "+x.Group] = v.line()
+					r.lines["rule "+group+" "+x.Group] = v.Line()
 				}
 				out = append(out, x)
 			})
 		},
 	}, nil)
 	if len(what) == 0 {
-		v.bad(sim.T("%s names no traffic: tcp, udp, icmp or all", v.path))
+		v.Bad(sim.T("%s names no traffic: tcp, udp, icmp or all", v.Path))
 	}
 	if len(out) == 0 {
-		v.bad(sim.T("%s lacks %s: a CIDR block or a security group of the lab", v.path, peer))
+		v.Bad(sim.T("%s lacks %s: a CIDR block or a security group of the lab", v.Path, peer))
 	}
 	if len(what)*len(out) > maxRules {
-		v.bad(sim.T("%s stands for %d rules; a group has at most %d", v.path, len(what)*len(out), maxRules))
+		v.Bad(sim.T("%s stands for %d rules; a group has at most %d", v.Path, len(what)*len(out), maxRules))
 		return nil
 	}
 	var rules []Rule
@@ -152,8 +153,8 @@ func portRange(s string) (from, to int, ok bool) {
 	return from, to, err1 == nil && err2 == nil && from >= 0 && from <= to && to <= 65535
 }
 
-func icmpType(v value) int {
-	switch s := v.str(); s {
+func icmpType(v source.Value) int {
+	switch s := v.Str(); s {
 	case "all":
 		return -1
 	case "echo":
@@ -161,28 +162,28 @@ func icmpType(v value) int {
 	default:
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 || n > 255 {
-			v.bad(sim.T("%s is to be all, echo or a type of 0 to 255, not %q", v.path, s))
+			v.Bad(sim.T("%s is to be all, echo or a type of 0 to 255, not %q", v.Path, s))
 		}
 		return n
 	}
 }
 
 // network reads a subnet: networks.NAME.
-func (r *reader) network(name string, v value) {
+func (r *reader) network(name string, v source.Value) {
 	x := Subnet{Name: name, Zone: "a"}
-	r.lines["subnet "+name] = v.line()
+	r.lines["subnet "+name] = v.Line()
 	only := sim.T("subnets are made by labsim, from ipam and x-labsim-subnet")
-	v.fields(map[string]field{
-		"driver": func(v value) {
-			if s := v.str(); s != "labsim:latest" {
-				v.bad(sim.T("%s: a subnet's driver is labsim:latest, not %q; it may be left out", v.path, s))
+	v.Fields(map[string]source.Field{
+		"driver": func(v source.Value) {
+			if s := v.Str(); s != "labsim:latest" {
+				v.Bad(sim.T("%s: a subnet's driver is labsim:latest, not %q; it may be left out", v.Path, s))
 			}
 		},
-		"ipam": func(v value) { x.CIDR = r.ipam(name, v) },
-		"x-labsim-subnet": func(v value) {
-			v.fields(map[string]field{
-				"vpc": set(&x.VPC), "zone": set(&x.Zone), "route_table": set(&x.RouteTable),
-				"map_public_ip_on_launch": setBool(&x.MapPublicIP),
+		"ipam": func(v source.Value) { x.CIDR = r.ipam(name, v) },
+		"x-labsim-subnet": func(v source.Value) {
+			v.Fields(map[string]source.Field{
+				"vpc": source.Set(&x.VPC), "zone": source.Set(&x.Zone), "route_table": source.Set(&x.RouteTable),
+				"map_public_ip_on_launch": source.SetBool(&x.MapPublicIP),
 			}, nil)
 		},
 	}, map[string]sim.Text{"external": only, "driver_opts": only, "internal": only, "attachable": only,
@@ -190,17 +191,17 @@ func (r *reader) network(name string, v value) {
 	r.lab.Subnets = append(r.lab.Subnets, x)
 }
 
-func (r *reader) ipam(name string, v value) (p netip.Prefix) {
-	v.fields(map[string]field{
-		"driver": func(value) {},
-		"config": func(v value) {
-			v.items(func(v value) {
-				v.fields(map[string]field{"subnet": func(v value) {
+func (r *reader) ipam(name string, v source.Value) (p netip.Prefix) {
+	v.Fields(map[string]source.Field{
+		"driver": func(source.Value) {},
+		"config": func(v source.Value) {
+			v.Items(func(v source.Value) {
+				v.Fields(map[string]source.Field{"subnet": func(v source.Value) {
 					if p.IsValid() {
-						v.bad(sim.T("%s: a subnet has one CIDR block", v.path))
+						v.Bad(sim.T("%s: a subnet has one CIDR block", v.Path))
 					}
 					p = cidr(v)
-					r.lines["subnet "+name] = v.line()
+					r.lines["subnet "+name] = v.Line()
 				}}, map[string]sim.Text{"gateway": sim.T("the router of a subnet is always its first address")})
 			})
 		},
@@ -209,18 +210,18 @@ func (r *reader) ipam(name string, v value) (p netip.Prefix) {
 }
 
 // volume reads volumes.NAME.
-func (r *reader) volume(name string, v value) {
+func (r *reader) volume(name string, v source.Value) {
 	x := Volume{Name: name, Size: 1, Type: "gp3"}
-	r.lines["volume "+name] = v.line()
+	r.lines["volume "+name] = v.Line()
 	only := sim.T("volumes are made by labsim, from x-labsim-volume")
-	v.fields(map[string]field{
-		"driver": func(v value) {
-			if s := v.str(); s != "labsim:latest" {
-				v.bad(sim.T("%s: a volume's driver is labsim:latest, not %q; it may be left out", v.path, s))
+	v.Fields(map[string]source.Field{
+		"driver": func(v source.Value) {
+			if s := v.Str(); s != "labsim:latest" {
+				v.Bad(sim.T("%s: a volume's driver is labsim:latest, not %q; it may be left out", v.Path, s))
 			}
 		},
-		"x-labsim-volume": func(v value) {
-			v.fields(map[string]field{"size": setInt(&x.Size), "type": set(&x.Type)}, nil)
+		"x-labsim-volume": func(v source.Value) {
+			v.Fields(map[string]source.Field{"size": source.SetInt(&x.Size), "type": source.Set(&x.Type)}, nil)
 		},
 	}, map[string]sim.Text{"external": only, "driver_opts": only, "name": only, "labels": only})
 	r.lab.Volumes = append(r.lab.Volumes, x)

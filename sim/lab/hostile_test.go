@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"labsim/sim/lab/source"
 )
 
 // Files that are made to keep a machine busy are refused, soon.
@@ -30,7 +32,7 @@ func TestBombs(t *testing.T) {
 		"merged in self":  "x-a: &a\n  <<: *a\nname: x\n",
 		"deep flow":       "x-a: " + strings.Repeat("[", 200000),
 		"deep blocks":     "x-a:\n" + strings.Repeat("- ", 100000) + "x",
-		"too large":       strings.Repeat("#", MaxFile+1),
+		"too large":       strings.Repeat("#", source.MaxFile+1),
 		"many services":   head + "services:\n" + many.String(),
 		"many networks":   head + "networks:\n" + crowd.String(),
 		"rules by rules":  head[:len(head)-2] + fmt.Sprintf(", security_groups: { g: { ingress: [ { tcp: [%s], from: [%s] } ] } } }\n", rules.String(), strings.ReplaceAll(rules.String(), ",", ".0.0.0,")),
@@ -45,10 +47,10 @@ func TestBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
 			_, ps := Load("lab.yaml", []byte(text))
-			if !Fatal(ps) {
+			if !source.Fatal(ps) {
 				t.Errorf("it is taken: %v", ps)
 			}
-			if len(ps) > maxProblems+1 {
+			if len(ps) > source.MaxProblems+1 {
 				t.Errorf("%d problems are shown", len(ps))
 			}
 			if took := time.Since(began); took > 10*time.Second {
@@ -87,7 +89,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("name: x\nservices: { a: { image: b } }\n")
 	f.Add(defaultLab(f))
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, p := range func() []Problem { _, ps := Load("lab.yaml", []byte(s)); return ps }() {
+		for _, p := range func() []source.Problem { _, ps := Load("lab.yaml", []byte(s)); return ps }() {
 			_ = p.String()
 		}
 	})

@@ -2,94 +2,43 @@ package lab
 
 import (
 	"context"
-	"errors"
-	"io"
-	"net/netip"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
-	"sync"
-
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/sirupsen/logrus"
 	"gopkg.in/yaml.v3"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"labsim/sim"
+	"labsim/sim/lab/source"
 )
-
-// MaxFile bounds a lab file, in bytes.
-const MaxFile = 1 << 20
 
 // Load reads a lab file. It returns all problems of the file; where one of them
 // is Fatal, the lab can't be used. Nothing outside data is read: neither other
 // files nor the environment.
-func Load(file string, data []byte) (*Lab, []Problem) {
-	ps := &problems{file: file}
-	if len(data) > MaxFile {
-		ps.add(0, sim.T("the file is larger than %d bytes", MaxFile))
-		return nil, ps.sorted()
-	}
-	root, ok := parse(data, ps)
+func Load(file string, data []byte) (*Lab, []source.Problem) {
+	ps := &source.Problems{File: file}
+	root, ok := source.Parse(data, ps)
 	if !ok {
-		return nil, ps.sorted()
+		return nil, ps.Sorted()
 	}
-	interpolate(root, ps)
+	interpolate(root.Node(), ps)
 	r := &reader{lab: &Lab{}, ps: ps, lines: map[string]int{}}
-	r.file(value{root, "", ps})
-	if !Fatal(ps.list) {
+	r.file(root)
+	if !ps.Fatal() {
 		r.services(readCompose(file, data, ps))
 	}
-	ps.settle()
+	ps.Settle()
 	r.check()
-	return r.lab, ps.sorted()
-}
-
-func parse(data []byte, ps *problems) (*yaml.Node, bool) {
-	dec := yaml.NewDecoder(strings.NewReader(string(data)))
-	var doc yaml.Node
-	if err := dec.Decode(&doc); err != nil {
-		if errors.Is(err, io.EOF) {
-			ps.add(0, sim.T("the file is empty"))
-			return nil, false
-		}
-		ps.add(yamlLine(err), sim.T("not YAML: %s", oneLine(err)))
-		return nil, false
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		ps.add(0, sim.T("a lab file is one YAML document"))
-		return nil, false
-	}
-	// Decoding into plain values is what finds aliases that grow without bound,
-	// keys that stand twice, and cycles.
-	var plain any
-	if err := doc.Decode(&plain); err != nil {
-		ps.add(yamlLine(err), sim.T("not YAML: %s", oneLine(err)))
-		return nil, false
-	}
-	return follow(doc.Content[0]), true
-}
-
-// oneLine is an error's text in one line: a library's may have several.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
-
-var lineInError = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`line (\d+)`)
-})
-
-func yamlLine(err error) int {
-	if m := lineInError().FindStringSubmatch(err.Error()); m != nil {
-		n, _ := strconv.Atoi(m[1])
-		return n
-	}
-	return 0
+	return r.lab, ps.Sorted()
 }
 
 // interpolate replaces Compose's $$ and ${...} in every value. Variables have
 // no values here: a file of a stranger must not read the user's environment.
-func interpolate(n *yaml.Node, ps *problems) {
+func interpolate(n *yaml.Node, ps *source.Problems) {
 	seen := map[*yaml.Node]bool{}
 	var walk func(*yaml.Node)
 	walk = func(n *yaml.Node) {
@@ -99,7 +48,7 @@ func interpolate(n *yaml.Node, ps *problems) {
 		seen[n] = true
 		for i, c := range n.Content {
 			if n.Kind != yaml.MappingNode || i%2 == 1 {
-				walk(follow(c))
+				walk(source.Follow(c))
 			}
 		}
 		if n.Kind != yaml.ScalarNode || !strings.Contains(n.Value, "$") {
@@ -112,9 +61,9 @@ func interpolate(n *yaml.Node, ps *problems) {
 		})
 		switch {
 		case err != nil:
-			ps.add(n.Line, sim.T("Compose reads $ as a variable; write $$ for one $"))
+			ps.Add(n.Line, sim.T("Compose reads $ as a variable; write $$ for one $"))
 		case len(asked) > 0 && s == "" || slices.ContainsFunc(asked, func(a string) bool { return !hasDefault(n.Value, a) }):
-			ps.add(n.Line, sim.T("the variable %s has no value: labsim reads no variables of your environment; write $$ for one $", asked[0]))
+			ps.Add(n.Line, sim.T("the variable %s has no value: labsim reads no variables of your environment; write $$ for one $", asked[0]))
 		}
 		n.Value = s
 	}
@@ -128,7 +77,7 @@ func hasDefault(text, name string) bool {
 // readCompose lets compose-go read the file too: it knows Compose's whole
 // schema, and what it refuses `docker compose config` refuses. It returns nil
 // where that is so.
-func readCompose(file string, data []byte, ps *problems) *types.Project {
+func readCompose(file string, data []byte, ps *source.Problems) *types.Project {
 	logrus.SetOutput(io.Discard)
 	p, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
 		WorkingDir:  "/nonexistent",
@@ -140,7 +89,7 @@ func readCompose(file string, data []byte, ps *problems) *types.Project {
 		o.ResolvePaths = false
 	})
 	if err != nil {
-		ps.add(yamlLine(err), sim.T("not a Compose file: %s", oneLine(err)))
+		ps.Add(source.YAMLLine(err), sim.T("not a Compose file: %s", source.OneLine(err)))
 		return nil
 	}
 	return p
@@ -150,35 +99,35 @@ func readCompose(file string, data []byte, ps *problems) *types.Project {
 // for the checks that need the whole lab.
 type reader struct {
 	lab     *Lab
-	ps      *problems
+	ps      *source.Problems
 	lines   map[string]int
 	depends []dependency
 }
 
-func (r *reader) file(v value) {
-	v.path = "file"
-	v.each(func(key string, val value) {
-		val.path = key
+func (r *reader) file(v source.Value) {
+	v.Path = "file"
+	v.Each(func(key string, val source.Value) {
+		val.Path = key
 		switch key {
 		case "name":
-			r.lab.Name = val.str()
-			r.lines["name"] = val.line()
+			r.lab.Name = val.Str()
+			r.lines["name"] = val.Line()
 		case "x-labsim":
 			r.extension(val)
 		case "services":
-			val.each(r.sane("service", maxServices, r.service))
+			val.Each(r.sane("service", maxServices, r.service))
 		case "networks":
-			val.each(r.sane("network", maxNetworks, r.network))
+			val.Each(r.sane("network", maxNetworks, r.network))
 		case "volumes":
-			val.each(r.sane("volume", maxVolumes, r.volume))
+			val.Each(r.sane("volume", maxVolumes, r.volume))
 		case "version": // obsolete, and without meaning
 		case "include", "configs", "secrets", "models":
-			val.bad(sim.T("%s is refused: %s", key, sim.T("a lab file can't read other files of the host")))
+			val.Bad(sim.T("%s is refused: %s", key, sim.T("a lab file can't read other files of the host")))
 		default:
 			if !strings.HasPrefix(key, "x-") {
-				val.bad(sim.T("%s: unknown key; known are %v", key, []string{"name", "networks", "services", "volumes", "x-labsim"}))
+				val.Bad(sim.T("%s: unknown key; known are %v", key, []string{"name", "networks", "services", "volumes", "x-labsim"}))
 			} else if strings.HasPrefix(key, "x-labsim") {
-				val.bad(sim.T("%s: unknown key; did you mean %s?", key, "x-labsim"))
+				val.Bad(sim.T("%s: unknown key; did you mean %s?", key, "x-labsim"))
 			}
 		}
 	})
@@ -188,14 +137,14 @@ func (r *reader) at(what string) int { return r.lines[what] }
 
 // cidr reads a block; host bits are cleared as EC2 does, with a warning that
 // shows the block that was meant.
-func cidr(v value) netip.Prefix {
-	p, changed, err := sim.ParseCIDR(v.str())
+func cidr(v source.Value) netip.Prefix {
+	p, changed, err := sim.ParseCIDR(v.Str())
 	if err != nil {
-		v.bad(sim.T("%s: %q is not a CIDR block such as 10.0.0.0/16", v.path, v.str()))
+		v.Bad(sim.T("%s: %q is not a CIDR block such as 10.0.0.0/16", v.Path, v.Str()))
 		return netip.Prefix{}
 	}
 	if changed {
-		v.ps.warn(v.line(), sim.T("%s: %s has bits set behind its prefix; it is taken as %s", v.path, v.str(), p))
+		v.Warn(sim.T("%s: %s has bits set behind its prefix; it is taken as %s", v.Path, v.Str(), p))
 	}
 	return p
 }

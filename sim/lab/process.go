@@ -8,13 +8,14 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"labsim/sim"
+	"labsim/sim/lab/source"
 )
 
 // process notes where a key of a service's process stands.
-func (r *reader) process(service string) field {
-	return func(v value) {
+func (r *reader) process(service string) source.Field {
+	return func(v source.Value) {
 		if _, ok := r.lines["process of "+service]; !ok {
-			r.lines["process of "+service] = v.line()
+			r.lines["process of "+service] = v.Line()
 		}
 	}
 }
@@ -34,15 +35,15 @@ func (r *reader) services(p *types.Project) {
 		x.Service = &sim.Service{Command: append(append([]string{}, s.Entrypoint...), s.Command...), Dir: s.WorkingDir, User: s.User}
 		for _, k := range sortedKeys(s.Environment) {
 			if v := s.Environment[k]; v == nil {
-				r.ps.add(line, sim.T("%s: the variable %s has no value: labsim reads no variables of your environment", x.Name, k))
+				r.ps.Add(line, sim.T("%s: the variable %s has no value: labsim reads no variables of your environment", x.Name, k))
 			} else if !variable().MatchString(k) || strings.ContainsRune(*v, 0) {
-				r.ps.add(line, sim.T("%s: %q can't be a variable of a process", x.Name, k))
+				r.ps.Add(line, sim.T("%s: %q can't be a variable of a process", x.Name, k))
 			} else {
 				x.Service.Environment = append(x.Service.Environment, k+"="+*v)
 			}
 		}
 		if len(x.Service.Command) == 0 {
-			r.ps.add(line, sim.T("%s: environment, user and working_dir are those of command or entrypoint, and it has neither", x.Name))
+			r.ps.Add(line, sim.T("%s: environment, user and working_dir are those of command or entrypoint, and it has neither", x.Name))
 		}
 	}
 }

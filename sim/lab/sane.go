@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"labsim/sim"
+	"labsim/sim/lab/source"
 )
 
 // What a lab may have. A file comes from a stranger: it must be neither a way to
@@ -20,7 +21,6 @@ const (
 	maxGroups      = 200
 	maxRules       = 60 // EC2's quota per group and direction
 	maxLabels      = sim.MaxTags - 5
-	maxProblems    = 50 // shown at once
 )
 
 // saneName is what may name a resource: it becomes a part of the names of Docker's
@@ -30,25 +30,25 @@ var saneName = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // sane passes on what has a name that can be used, up to a number of them.
-func (r *reader) sane(kind string, most int, f func(name string, v value)) func(string, value) {
+func (r *reader) sane(kind string, most int, f func(name string, v source.Value)) func(string, source.Value) {
 	n := 0
-	return func(key string, v value) {
+	return func(key string, v source.Value) {
 		switch n++; {
 		case n == most+1:
-			v.bad(sim.T("a lab has at most %d of a kind, here %s", most, kind))
+			v.Bad(sim.T("a lab has at most %d of a kind, here %s", most, kind))
 		case n > most:
 		case !saneName().MatchString(key) || key == "internet":
-			v.ps.add(v.line(), sim.T("%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet", key, kind))
+			v.Bad(sim.T("%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet", key, kind))
 		default:
 			f(key, v)
 		}
 	}
 }
 
-func (r *reader) keyName(v value) string {
-	s := v.str()
+func (r *reader) keyName(v source.Value) string {
+	s := v.Str()
 	if !saneName().MatchString(s) {
-		v.bad(sim.T("%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet", s, "key"))
+		v.Bad(sim.T("%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet", s, "key"))
 		return ""
 	}
 	return s
@@ -59,10 +59,10 @@ var groupDescription = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
 })
 
-func (r *reader) description(v value) string {
-	s := v.str()
+func (r *reader) description(v source.Value) string {
+	s := v.Str()
 	if !groupDescription().MatchString(s) {
-		v.bad(sim.T("%s: EC2 takes at most 255 letters without accents, digits, spaces and ._-:/()#,@[]+=&;{}!$*", v.path))
+		v.Bad(sim.T("%s: EC2 takes at most 255 letters without accents, digits, spaces and ._-:/()#,@[]+=&;{}!$*", v.Path))
 	}
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"labsim/sim"
+	"labsim/sim/lab/source"
 )
 
 // Reasons why an instance can't have what Compose offers.
@@ -36,29 +37,29 @@ var refusedService = map[string]sim.Text{
 }
 
 // service reads an instance: services.NAME.
-func (r *reader) service(name string, v value) {
+func (r *reader) service(name string, v source.Value) {
 	x := Instance{Name: name, Type: "t3.micro", Tags: map[string]string{}}
-	r.lines["instance "+name] = v.line()
-	r.lines["networks of "+name] = v.line()
-	v.fields(map[string]field{
-		"image":      func(v value) { x.Image = v.str(); r.lines["image of "+name] = v.line() },
-		"networks":   func(v value) { r.legs(&x, v) },
-		"volumes":    func(v value) { v.items(func(v value) { r.mount(&x, v) }) },
-		"depends_on": func(v value) { r.dependsOn(name, v) },
-		"labels":     func(v value) { r.labels(x.Tags, v) },
+	r.lines["instance "+name] = v.Line()
+	r.lines["networks of "+name] = v.Line()
+	v.Fields(map[string]source.Field{
+		"image":      func(v source.Value) { x.Image = v.Str(); r.lines["image of "+name] = v.Line() },
+		"networks":   func(v source.Value) { r.legs(&x, v) },
+		"volumes":    func(v source.Value) { v.Items(func(v source.Value) { r.mount(&x, v) }) },
+		"depends_on": func(v source.Value) { r.dependsOn(name, v) },
+		"labels":     func(v source.Value) { r.labels(x.Tags, v) },
 		// Compose has ways of its own to write these: its reader is asked later.
 		"command": r.process(name), "entrypoint": r.process(name), "environment": r.process(name),
 		"working_dir": r.process(name), "user": r.process(name),
-		"x-labsim-instance": func(v value) {
-			v.fields(map[string]field{
-				"instance_type": func(v value) { x.Type = v.str(); r.lines["type of "+name] = v.line() },
-				"key_name":      func(v value) { x.KeyName = r.keyName(v) },
-				"security_groups": func(v value) {
-					x.Groups = v.strings()
-					r.lines["groups of "+name] = v.line()
+		"x-labsim-instance": func(v source.Value) {
+			v.Fields(map[string]source.Field{
+				"instance_type": func(v source.Value) { x.Type = v.Str(); r.lines["type of "+name] = v.Line() },
+				"key_name":      func(v source.Value) { x.KeyName = r.keyName(v) },
+				"security_groups": func(v source.Value) {
+					x.Groups = v.Strings()
+					r.lines["groups of "+name] = v.Line()
 				},
-				"user_data":                   func(v value) { x.UserData = v.str(); r.lines["user data of "+name] = v.line() },
-				"associate_public_ip_address": func(v value) { b := v.boolean(); x.PublicIP = &b },
+				"user_data":                   func(v source.Value) { x.UserData = v.Str(); r.lines["user data of "+name] = v.Line() },
+				"associate_public_ip_address": func(v source.Value) { b := v.Boolean(); x.PublicIP = &b },
 			}, nil)
 		},
 	}, refusedService)
@@ -66,99 +67,99 @@ func (r *reader) service(name string, v value) {
 }
 
 // legs reads networks: of a service, a list or a mapping.
-func (r *reader) legs(x *Instance, v value) {
+func (r *reader) legs(x *Instance, v source.Value) {
 	leg := func(subnet string, line int) {
 		if x.Subnet != "" {
-			v.ps.add(line, sim.T("%s: an instance has one network interface so far: %s or %s, not both", v.path, x.Subnet, subnet))
+			r.ps.Add(line, sim.T("%s: an instance has one network interface so far: %s or %s, not both", v.Path, x.Subnet, subnet))
 		}
 		x.Subnet = subnet
 		r.lines["networks of "+x.Name] = line
 	}
-	if v.node.Kind != mappingNode {
-		v.items(func(v value) { leg(v.str(), v.line()) })
+	if v.Node().Kind != mappingNode {
+		v.Items(func(v source.Value) { leg(v.Str(), v.Line()) })
 		return
 	}
-	v.each(func(subnet string, v value) {
-		leg(subnet, v.line())
-		v.fields(map[string]field{"ipv4_address": func(v value) {
-			a, err := netip.ParseAddr(v.str())
+	v.Each(func(subnet string, v source.Value) {
+		leg(subnet, v.Line())
+		v.Fields(map[string]source.Field{"ipv4_address": func(v source.Value) {
+			a, err := netip.ParseAddr(v.Str())
 			if err != nil || !a.Is4() {
-				v.bad(sim.T("%s: %q is not an IPv4 address", v.path, v.str()))
+				v.Bad(sim.T("%s: %q is not an IPv4 address", v.Path, v.Str()))
 			}
 			x.PrivateIP = a
-			r.lines["address of "+x.Name] = v.line()
+			r.lines["address of "+x.Name] = v.Line()
 		}}, map[string]sim.Text{"ipv6_address": isEC2, "mac_address": isEC2, "driver_opts": isEC2, "aliases": isEC2,
 			"link_local_ips": isEC2, "priority": isEC2, "gw_priority": isEC2, "interface_name": isEC2})
 	})
 }
 
 // mount reads one of volumes: of a service, NAME:/path or the long form.
-func (r *reader) mount(x *Instance, v value) {
+func (r *reader) mount(x *Instance, v source.Value) {
 	var m Mount
-	if v.node.Kind == mappingNode {
-		v.fields(map[string]field{
-			"type": func(v value) {
-				if v.str() != "volume" {
-					v.bad(sim.T("%s is refused: %s", v.path, reachesHost))
+	if v.Node().Kind == mappingNode {
+		v.Fields(map[string]source.Field{
+			"type": func(v source.Value) {
+				if v.Str() != "volume" {
+					v.Bad(sim.T("%s is refused: %s", v.Path, reachesHost))
 				}
 			},
-			"source": set(&m.Volume), "target": set(&m.Path),
+			"source": source.Set(&m.Volume), "target": source.Set(&m.Path),
 		}, map[string]sim.Text{"bind": reachesHost, "read_only": isEC2, "volume": isEC2, "tmpfs": isEC2, "image": reachesHost, "cluster": reachesHost, "consistency": isEC2})
 	} else {
-		source, path, ok := strings.Cut(v.str(), ":")
+		source, path, ok := strings.Cut(v.Str(), ":")
 		if !ok {
-			v.bad(sim.T("%s: a volume is mounted as NAME:/path, not %q", v.path, v.str()))
+			v.Bad(sim.T("%s: a volume is mounted as NAME:/path, not %q", v.Path, v.Str()))
 			return
 		}
 		m = Mount{source, path}
 	}
 	switch {
 	case strings.HasPrefix(m.Volume, ".") || strings.HasPrefix(m.Volume, "/") || strings.HasPrefix(m.Volume, "~"):
-		v.bad(sim.T("%s is refused: %s", m.Volume, reachesHost))
+		v.Bad(sim.T("%s is refused: %s", m.Volume, reachesHost))
 		return
 	case !mountPoint(m.Path):
-		v.bad(sim.T("%s: %q can't be a mount point", v.path, m.Path))
+		v.Bad(sim.T("%s: %q can't be a mount point", v.Path, m.Path))
 	}
-	r.lines["mount "+x.Name+" "+m.Volume] = v.line()
+	r.lines["mount "+x.Name+" "+m.Volume] = v.Line()
 	x.Mounts = append(x.Mounts, m)
 }
 
-func (r *reader) dependsOn(name string, v value) {
+func (r *reader) dependsOn(name string, v source.Value) {
 	after := func(other string, line int) {
 		r.depends = append(r.depends, dependency{name, other, line})
 	}
-	if v.node.Kind != mappingNode {
-		v.items(func(v value) { after(v.str(), v.line()) })
+	if v.Node().Kind != mappingNode {
+		v.Items(func(v source.Value) { after(v.Str(), v.Line()) })
 		return
 	}
-	v.each(func(other string, v value) {
-		after(other, v.line())
-		v.fields(map[string]field{"condition": func(v value) {
-			if s := v.str(); s != "service_started" {
-				v.bad(sim.T("%s: an instance knows service_started only, not %q", v.path, s))
+	v.Each(func(other string, v source.Value) {
+		after(other, v.Line())
+		v.Fields(map[string]source.Field{"condition": func(v source.Value) {
+			if s := v.Str(); s != "service_started" {
+				v.Bad(sim.T("%s: an instance knows service_started only, not %q", v.Path, s))
 			}
-		}, "required": func(value) {}, "restart": func(value) {}}, nil)
+		}, "required": func(source.Value) {}, "restart": func(source.Value) {}}, nil)
 	})
 }
 
 // labels become the instance's tags; a list of KEY=VALUE or a mapping.
-func (r *reader) labels(tags map[string]string, v value) {
-	label := func(k, val string, at value) {
+func (r *reader) labels(tags map[string]string, v source.Value) {
+	label := func(k, val string, at source.Value) {
 		switch own := reservedTag(k); {
 		case own != "":
-			at.bad(sim.T("%s: a label can't be named %q: %s is not for users", v.path, k, own))
+			at.Bad(sim.T("%s: a label can't be named %q: %s is not for users", v.Path, k, own))
 		case k == "" || len(tags) >= maxLabels || utf8.RuneCountInString(k) > sim.MaxTagKeyLen || utf8.RuneCountInString(val) > sim.MaxTagValueLen:
-			at.bad(sim.T("%s: an instance has at most %d labels, of 1 to %d characters with values of at most %d", v.path, maxLabels, sim.MaxTagKeyLen, sim.MaxTagValueLen))
+			at.Bad(sim.T("%s: an instance has at most %d labels, of 1 to %d characters with values of at most %d", v.Path, maxLabels, sim.MaxTagKeyLen, sim.MaxTagValueLen))
 		default:
 			tags[k] = val
 		}
 	}
-	if v.node.Kind == mappingNode {
-		v.each(func(k string, val value) { label(k, val.str(), val) })
+	if v.Node().Kind == mappingNode {
+		v.Each(func(k string, val source.Value) { label(k, val.Str(), val) })
 		return
 	}
-	v.items(func(x value) {
-		k, val, _ := strings.Cut(x.str(), "=")
+	v.Items(func(x source.Value) {
+		k, val, _ := strings.Cut(x.Str(), "=")
 		label(k, val, x)
 	})
 }

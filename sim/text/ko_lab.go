@@ -5,7 +5,7 @@ var _ = add(map[string]string{
 	"the file is larger than %d bytes":                  "파일이 %d바이트보다 큽니다",
 	"the file is empty":                                 "파일이 비어 있습니다",
 	"not YAML: %s":                                      "YAML이 아닙니다: %s",
-	"a lab file is one YAML document":                   "실습 파일은 YAML 문서 하나입니다",
+	"the file is to be one YAML document":               "파일은 YAML 문서 하나여야 합니다",
 	"not a Compose file: %s":                            "Compose 파일이 아닙니다: %s",
 	"%s is refused: %s":                                 "%s은(는) 쓸 수 없습니다: %s",
 	"%s: unknown key; known are %v":                     "%s: 모르는 키입니다. 아는 키: %v",
