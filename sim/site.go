@@ -30,6 +30,9 @@ func (s Site) Plugin() string { return string(s) + ":latest" }
 // Control is the control container, and the network that is its own.
 func (s Site) Control() string { return string(s) + "-control" }
 
+// Enabling is the container that only one can have: who has it may enable the plugin.
+func (s Site) Enabling() string { return string(s) + "-enabling" }
+
 // StateVolume keeps the world.
 func (s Site) StateVolume() string { return string(s) + "-state" }
 

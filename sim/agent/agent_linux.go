@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -48,6 +49,7 @@ type Agent struct {
 	driver  Driver
 	volumes *ebs.Store
 	records *records
+	sole    io.Closer // open as long as the process lives
 
 	current atomic.Pointer[heldConfig]
 	setting sync.Mutex    // orders configs; held while one is applied

@@ -51,7 +51,7 @@ func Run(ctx context.Context) error {
 	}
 	defer srv.Close()
 
-	a, err := open(site, eng)
+	a, err := openSole(site, eng)
 	if err != nil {
 		// An engine that gets no answer from a plugin doesn't boot, so the process
 		// stays and says to every hook what is wrong. Then Docker starts another.
@@ -68,6 +68,24 @@ func Run(ctx context.Context) error {
 	idle.Soon()
 	<-ctx.Done()
 	return nil
+}
+
+// lockFile, in the data directory, belongs to the one agent of a site.
+const lockFile = "agent.lock"
+
+// openSole opens the agent once no other process is one. The lock stays until the end.
+func openSole(site sim.Site, eng *engine) (*Agent, error) {
+	lock, err := sole(filepath.Join(plugin.Data, lockFile))
+	if err != nil {
+		return nil, err
+	}
+	a, err := open(site, eng)
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	a.sole = lock
+	return a, nil
 }
 
 func open(site sim.Site, eng *engine) (*Agent, error) {

@@ -11,7 +11,7 @@ import (
 
 // Verbs.
 const (
-	// Ready does nothing: that the container ran means that its binds stand.
+	// Ready ends with its standard input: that the container runs means that its binds stand.
 	Ready = "ready"
 	// Leave RUNDIR asks the agent to give up everything of its site.
 	Leave = "leave"
@@ -57,7 +57,8 @@ func run(verb string, args []string, out io.Writer) error {
 	}
 	switch {
 	case verb == Ready:
-		return nil
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
 	case verb == Leave && len(args) == 1:
 		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 		defer cancel()

@@ -78,11 +78,8 @@ func (e *Engine) Install(ctx context.Context, o InstallOptions) (*Control, error
 	err = all(
 		func() (err error) {
 			progress(sim.T("agent"))
-			agentMade, err = e.ensureAgent(ctx, fileBinary(o.Binary, build), func() error {
-				if err := imageReady(); err != nil {
-					return err
-				}
-				return e.makeDataDir(ctx, imageOf(build))
+			agentMade, err = e.ensureAgent(ctx, fileBinary(o.Binary, build), func() (string, error) {
+				return imageOf(build), imageReady()
 			})
 			return err
 		},

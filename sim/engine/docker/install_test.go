@@ -69,7 +69,7 @@ func testRepairs(t *testing.T, e *Engine, o InstallOptions, want *Control) {
 		do   func() error
 	}{
 		{"agent disabled", func() error { return e.c.PluginDisable(ctx, name, types.PluginDisableOptions{Force: true}) }},
-		{"agent removed", func() error { return e.removeAgent(ctx) }},
+		{"agent removed", func() error { return e.removeAgent(ctx, name) }},
 		{"control removed", func() error { return e.removeContainer(ctx, e.site.Control()) }},
 		{"control killed", func() error { return e.c.ContainerKill(ctx, e.site.Control(), "KILL") }},
 	} {
@@ -176,7 +176,7 @@ func TestUninstallWithoutAgent(t *testing.T) {
 		what string
 		do   func() error
 	}{
-		{"removed", func() error { return e.removeAgent(t.Context()) }},
+		{"removed", func() error { return e.removeAgent(t.Context(), e.site.Plugin()) }},
 		{"disabled", func() error {
 			return e.c.PluginDisable(t.Context(), e.site.Plugin(), types.PluginDisableOptions{Force: true})
 		}},
@@ -195,8 +195,17 @@ func TestUninstallWithoutAgent(t *testing.T) {
 	}
 }
 
-// signalAgent finds the agent's process by its environment.
+// signalAgent sends the agent's process a signal.
 func signalAgent(site sim.Site, s syscall.Signal) error {
+	pids := agents(site)
+	if len(pids) == 0 {
+		return errors.New("the agent's process was not found")
+	}
+	return syscall.Kill(pids[0], s)
+}
+
+// agents finds the site's agents by their environment.
+func agents(site sim.Site) (pids []int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, f := range files {
 		b, err := os.ReadFile(f)
@@ -204,13 +213,11 @@ func signalAgent(site sim.Site, s syscall.Signal) error {
 		if err != nil || string(cmd) != "/labsim\x00agent\x00" || !strings.Contains(string(b), plugin.EnvSite+"="+string(site)+"\x00") {
 			continue
 		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
-		if err != nil {
-			return err
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f))); err == nil {
+			pids = append(pids, pid)
 		}
-		return syscall.Kill(pid, s)
 	}
-	return errors.New("the agent's process was not found")
+	return pids
 }
 
 // Data of a volume outlives uninstall unless its end was asked for, and is told of.

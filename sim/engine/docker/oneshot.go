@@ -20,8 +20,10 @@ const kindOneshot = "oneshot"
 
 // oneshot is a run of `labsim oneshot` on the engine's machine.
 type oneshot struct {
+	Name  string // "": Docker finds one
 	Image string
 	Args  []string
+	Input bool // it gets a standard input, which ends with the first connection to it
 	// Binds are HOST:CONTAINER; Docker makes a missing HOST directory.
 	Binds []string
 	// Flat are binds without what is mounted below: HOST to CONTAINER.
@@ -38,6 +40,22 @@ const oneshotTimeout = 40 * time.Second
 func (e *Engine) run(ctx context.Context, o oneshot, result any) error {
 	ctx, cancel := context.WithTimeout(ctx, oneshotTimeout)
 	defer cancel()
+	id, err := e.createOneshot(ctx, o)
+	if err != nil {
+		return err
+	}
+	out, err := e.follow(ctx, id)
+	if err != nil {
+		_ = e.removeContainer(context.WithoutCancel(ctx), id)
+		return fmt.Errorf("one-shot %s: %w", o.Args[0], err)
+	}
+	if result == nil {
+		return nil
+	}
+	return json.Unmarshal(out, result)
+}
+
+func (e *Engine) createOneshot(ctx context.Context, o oneshot) (id string, err error) {
 	// No propagation is named: Docker then takes what goes for its own directory.
 	var flat []mount.Mount
 	for host, at := range o.Flat {
@@ -46,25 +64,17 @@ func (e *Engine) run(ctx context.Context, o oneshot, result any) error {
 	}
 	made, err := e.c.ContainerCreate(ctx, &container.Config{
 		Image: o.Image, Entrypoint: []string{systemBinary}, Cmd: append([]string{"oneshot"}, o.Args...),
-		AttachStdout: true, AttachStderr: true,
+		AttachStdin: o.Input, OpenStdin: o.Input, StdinOnce: o.Input, AttachStdout: true, AttachStderr: true,
 		Labels: map[string]string{sim.LabelSite: string(e.site), sim.LabelKind: kindOneshot},
 	}, &container.HostConfig{
 		AutoRemove: true, NetworkMode: "none", ReadonlyRootfs: true, Binds: o.Binds, Mounts: flat,
 		CapDrop: []string{"ALL"}, CapAdd: o.Caps, SecurityOpt: e.unconfinedLabel(),
 		LogConfig: smallLog(),
-	}, nil, nil, "")
+	}, nil, nil, o.Name)
 	if err != nil {
-		return fmt.Errorf("one-shot %s: %w", o.Args[0], err)
+		return "", fmt.Errorf("one-shot %s: %w", o.Args[0], err)
 	}
-	out, err := e.follow(ctx, made.ID)
-	if err != nil {
-		_ = e.removeContainer(context.WithoutCancel(ctx), made.ID)
-		return fmt.Errorf("one-shot %s: %w", o.Args[0], err)
-	}
-	if result == nil {
-		return nil
-	}
-	return json.Unmarshal(out, result)
+	return made.ID, nil
 }
 
 // follow starts the container and returns what it wrote until it was removed.

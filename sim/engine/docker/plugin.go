@@ -13,7 +13,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types"
 
-	verbs "labsim/sim/agent/oneshot"
 	"labsim/sim/agent/plugin"
 )
 
@@ -28,11 +27,11 @@ type program struct {
 
 // ensureAgent makes the plugin stand, enabled and of that build. Guests that run
 // keep their packets meanwhile: the routers are not the agent's process.
-// dataDir is called before the plugin is enabled.
-func (e *Engine) ensureAgent(ctx context.Context, b program, dataDir func() error) (changed bool, err error) {
+// image is asked for the system image before the plugin is enabled.
+func (e *Engine) ensureAgent(ctx context.Context, b program, image func() (string, error)) (changed bool, err error) {
 	deadline := time.Now().Add(agentStart + 30*time.Second)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		done, err := e.agentStep(ctx, b, dataDir)
+		done, err := e.agentStep(ctx, b, image)
 		switch {
 		case done:
 			return changed, err
@@ -47,7 +46,7 @@ func (e *Engine) ensureAgent(ctx context.Context, b program, dataDir func() erro
 }
 
 // agentStep does the next thing that is missing.
-func (e *Engine) agentStep(ctx context.Context, b program, dataDir func() error) (done bool, err error) {
+func (e *Engine) agentStep(ctx context.Context, b program, image func() (string, error)) (done bool, err error) {
 	name := e.site.Plugin()
 	p, _, err := e.c.PluginInspectWithRaw(ctx, name)
 	switch {
@@ -56,14 +55,15 @@ func (e *Engine) agentStep(ctx context.Context, b program, dataDir func() error)
 	case err != nil:
 		return false, err
 	case plugin.Build(p.Config.Description) != b.Build:
-		return false, e.removeAgent(ctx)
+		return false, e.removeAgent(ctx, p.ID)
 	case p.Enabled:
 		return true, nil
 	}
-	if err := dataDir(); err != nil {
+	ref, err := image()
+	if err != nil {
 		return true, err
 	}
-	return false, e.c.PluginEnable(ctx, name, types.PluginEnableOptions{Timeout: int(agentStart.Seconds())})
+	return false, e.enableAgent(ctx, p.ID, ref)
 }
 
 // busy says that somebody else changes the plugin at this moment.
@@ -75,13 +75,13 @@ func busy(err error) bool {
 }
 
 // removeAgent ends the agent's process and removes the plugin, whatever uses it.
-func (e *Engine) removeAgent(ctx context.Context) error {
-	name := e.site.Plugin()
-	err := e.c.PluginDisable(ctx, name, types.PluginDisableOptions{Force: true})
+// ref is its id, where another labsim may have put another in its place, or its name.
+func (e *Engine) removeAgent(ctx context.Context, ref string) error {
+	err := e.c.PluginDisable(ctx, ref, types.PluginDisableOptions{Force: true})
 	if err != nil && !busy(err) {
 		return err
 	}
-	return gone(e.c.PluginRemove(ctx, name, types.PluginRemoveOptions{Force: true}))
+	return gone(e.c.PluginRemove(ctx, ref, types.PluginRemoveOptions{Force: true}))
 }
 
 // createAgent streams the plugin: its configuration, and a root with one file.
@@ -121,13 +121,4 @@ func writePlugin(w io.Writer, config []byte, size int64, file io.Reader) error {
 		return err
 	}
 	return buf.Flush()
-}
-
-// makeDataDir makes the agent's bind on the engine's machine: Docker creates
-// the source of a bind, and a plugin whose source is missing can't be enabled.
-func (e *Engine) makeDataDir(ctx context.Context, image string) error {
-	return e.run(ctx, oneshot{
-		Image: image, Args: []string{verbs.Ready},
-		Binds: []string{e.site.DataDir() + ":/data"},
-	}, nil)
 }

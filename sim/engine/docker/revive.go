@@ -35,7 +35,7 @@ func (u *uninstall) revive(ctx context.Context) error {
 	if u.agent != nil {
 		b.Build = plugin.Build(u.agent.Config.Description)
 	}
-	_, err = e.ensureAgent(ctx, b, func() error { return u.dataDir(ctx) })
+	_, err = e.ensureAgent(ctx, b, u.anyImage)
 	if err == nil && e.agentAnswers(ctx) {
 		return nil
 	}
@@ -43,10 +43,10 @@ func (u *uninstall) revive(ctx context.Context) error {
 	if b, err = u.binary(ctx); err != nil {
 		return err
 	}
-	if err := e.removeAgent(ctx); err != nil {
+	if err := e.removeAgent(ctx, e.site.Plugin()); err != nil {
 		return err
 	}
-	_, err = e.ensureAgent(ctx, b, func() error { return u.dataDir(ctx) })
+	_, err = e.ensureAgent(ctx, b, u.anyImage)
 	return err
 }
 
@@ -78,11 +78,11 @@ func (u *uninstall) binary(ctx context.Context) (program, error) {
 	return fileBinary(u.o.Binary, build), nil
 }
 
-func (u *uninstall) dataDir(ctx context.Context) error {
+func (u *uninstall) anyImage() (string, error) {
 	if u.image == "" {
-		return errors.New("no system image to make the agent's directory with")
+		return "", errors.New("no system image to make the agent's directory with")
 	}
-	return u.e.makeDataDir(ctx, u.image)
+	return u.image, nil
 }
 
 // leave lets the agent give up what is in the kernel. One that does not come

@@ -61,7 +61,7 @@ func TestSuite(t *testing.T) {
 func withAgent(t *testing.T, e *Engine, file, build string) (stop func()) {
 	t.Helper()
 	ctx := t.Context()
-	_, err := e.ensureAgent(ctx, fileBinary(file, build), func() error { return e.makeDataDir(ctx, imageOf(build)) })
+	_, err := e.ensureAgent(ctx, fileBinary(file, build), func() (string, error) { return imageOf(build), nil })
 	if err != nil {
 		t.Fatal(err)
 	}

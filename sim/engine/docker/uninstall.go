@@ -66,7 +66,7 @@ func (e *Engine) Uninstall(ctx context.Context, o UninstallOptions) (*Uninstalle
 	u.step(ctx, sim.T("networks"), slowTimeout, u.networks)
 	u.step(ctx, sim.T("volumes"), slowTimeout, u.volumes)
 	u.step(ctx, sim.T("agent leaves"), slowTimeout, u.leave)
-	u.step(ctx, sim.T("agent"), stepTimeout, e.removeAgent)
+	u.step(ctx, sim.T("agent"), stepTimeout, func(ctx context.Context) error { return e.removeAgent(ctx, e.site.Plugin()) })
 	u.step(ctx, sim.T("state"), stepTimeout, u.state)
 	done, err := u.remains(ctx)
 	done.Nothing = false
