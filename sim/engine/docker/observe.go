@@ -72,8 +72,12 @@ func (e *Engine) observeNetworks(ctx context.Context, o *engine.Observed) error 
 	return err
 }
 
+// observeVolumes asks the site's own driver alone. Docker would ask all of them, and
+// wait 15 s for one that is on its way out, as that of another site may be.
 func (e *Engine) observeVolumes(ctx context.Context, into map[string]engine.ObservedObject) error {
-	list, err := e.c.VolumeList(ctx, volume.ListOptions{Filters: e.ours()})
+	f := e.ours()
+	f.Add("driver", e.site.Plugin())
+	list, err := e.c.VolumeList(ctx, volume.ListOptions{Filters: f})
 	for _, v := range list.Volumes {
 		if k := engine.Kind(v.Labels[sim.LabelKind]); reconciled(k) {
 			into[v.Name] = engine.ObservedObject{Name: v.Name, Kind: k, ID: v.Labels[sim.LabelID]}

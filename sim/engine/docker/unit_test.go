@@ -4,17 +4,23 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 	"github.com/google/go-cmp/cmp"
 
 	"labsim/sim"
+	"labsim/sim/engine"
 )
 
 func write(t *testing.T, file, content string) {
@@ -96,6 +102,28 @@ func TestUnreachable(t *testing.T) {
 	err = unreachable(endpoint{Host: "unix://" + gone, Default: true}, errors.New("permission denied"))
 	if !errors.Is(err, ErrUnusable) {
 		t.Errorf("a socket that may not be used: %v", err)
+	}
+}
+
+// Another site's driver that is being removed must not be asked: Docker waits for it.
+func TestVolumesAreAskedOfTheOwnDriver(t *testing.T) {
+	var asked string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.FormValue("filters")
+		io.WriteString(w, `{"Volumes":[]}`)
+	}))
+	defer s.Close()
+	c, err := client.NewClientWithOpts(client.WithHost("tcp://"+s.Listener.Addr().String()), client.WithVersion(minAPI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Engine{c: c, site: "one"}
+	if err := e.observeVolumes(t.Context(), map[string]engine.ObservedObject{}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := filters.FromJSON(asked)
+	if err != nil || !slices.Equal(f.Get("driver"), []string{e.site.Plugin()}) {
+		t.Errorf("filters %s (%v), want the driver %s alone", asked, err, e.site.Plugin())
 	}
 }
 
