@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +26,9 @@ const (
 // probeAgain is how often a refused probe is repeated. That a process listens is
 // no event of the kernel's: sock_diag tells of sockets that end, not of new ones.
 const probeAgain = 20 * time.Millisecond
+
+// inside calls a function in the network namespace that sends.
+type inside func(func() error) error
 
 // probe looks again where nobody listens yet, as long as it may.
 func (a *Agent) probe(ctx context.Context, p dataplane.Probe) (dataplane.ProbeResult, error) {
@@ -60,7 +62,7 @@ func (a *Agent) probeOnce(ctx context.Context, p dataplane.Probe) (dataplane.Pro
 	if private && !a.inVPC(p.To) {
 		return dataplane.ProbeResult{}, notPublic(p.To)
 	}
-	try, ok := map[sim.Protocol]func(context.Context, dataplane.Probe, func(func() error) error) error{
+	try, ok := map[sim.Protocol]func(context.Context, dataplane.Probe, inside) error{
 		sim.ProtocolTCP: probeTCP, sim.ProtocolUDP: probeUDP, sim.ProtocolICMP: probeICMP,
 	}[p.Protocol]
 	if !ok {
@@ -73,10 +75,9 @@ func (a *Agent) probeOnce(ctx context.Context, p dataplane.Probe) (dataplane.Pro
 	defer ns.Close()
 	began := time.Now()
 	if private {
-		err = a.probeStray(ctx, p)
-	} else {
-		err = try(ctx, p, func(f func() error) error { return inNetNS(ns, f) })
+		try = a.probeStray
 	}
+	err = try(ctx, p, func(f func() error) error { return inNetNS(ns, f) })
 	r := dataplane.ProbeResult{Open: err == nil, Took: time.Since(began)}
 	switch {
 	case errors.Is(err, unix.ECONNREFUSED):
@@ -87,30 +88,6 @@ func (a *Agent) probeOnce(ctx context.Context, p dataplane.Probe) (dataplane.Pro
 		r.Error = cause(err)
 	}
 	return r, nil
-}
-
-// probeStray sends a packet for a private address out on the internet side, as a
-// neighbour there could. It leaves by the site's own bridge and by nothing else:
-// the host's network may have the same addresses.
-func (a *Agent) probeStray(ctx context.Context, p dataplane.Probe) error {
-	if p.Protocol != sim.ProtocolTCP {
-		return fmt.Errorf("a probe of a private address from the internet side is tcp")
-	}
-	bridge := a.site.Bridge()
-	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		if cerr := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), bridge) }); cerr != nil {
-			return cerr
-		}
-		return err
-	}}
-	return inNetNS(a.engine.net, func() error {
-		c, err := d.DialContext(ctx, "tcp4", netip.AddrPortFrom(p.To, uint16(p.Port)).String())
-		if err == nil {
-			c.Close()
-		}
-		return err
-	})
 }
 
 // inVPC reports whether an address lies in one of the site's VPCs.
@@ -179,17 +156,9 @@ func dialIn(ctx context.Context, in func(func() error) error, network string, to
 	return conn, err
 }
 
-func probeTCP(ctx context.Context, p dataplane.Probe, in func(func() error) error) error {
-	c, err := dialIn(ctx, in, "tcp4", netip.AddrPortFrom(p.To, uint16(p.Port)))
-	if err == nil {
-		c.Close()
-	}
-	return err
-}
-
 // probeUDP is open if anything comes back, refused if the far end says that
 // nobody listens. A listener that is silent can't be told from a drop.
-func probeUDP(ctx context.Context, p dataplane.Probe, in func(func() error) error) error {
+func probeUDP(ctx context.Context, p dataplane.Probe, in inside) error {
 	c, err := dialIn(ctx, in, "udp4", netip.AddrPortFrom(p.To, uint16(p.Port)))
 	if err != nil {
 		return err
@@ -206,7 +175,7 @@ func probeUDP(ctx context.Context, p dataplane.Probe, in func(func() error) erro
 }
 
 // probeICMP sends an echo request (RFC 792) and waits for its reply.
-func probeICMP(ctx context.Context, p dataplane.Probe, in func(func() error) error) error {
+func probeICMP(ctx context.Context, p dataplane.Probe, in inside) error {
 	var c net.PacketConn
 	err := in(func() (err error) {
 		c, err = net.ListenPacket("ip4:icmp", "0.0.0.0")

@@ -44,6 +44,8 @@ type expectation struct {
 	// counted wants the drop counter of the receiver's groups to rise: the packet
 	// reached the rules, and it was they that dropped it.
 	counted bool
+	// control answers on the same way, so that a "not" is known as soon as it has.
+	control netip.AddrPort
 }
 
 // closedPort is one that no lab opens (tcpmux, RFC 1078): the control of the nots.
@@ -123,7 +125,8 @@ func (ac *access) expectations() []expectation {
 				out = append(out, expectation{to: to, addr: public, proto: r.Protocol, port: r.From, open: true})
 			}
 			for _, peer := range ac.membersOf(r.Group) {
-				dropped = append(dropped, expectation{from: peer, to: to, addr: private, proto: r.Protocol, port: closedPort, counted: true})
+				dropped = append(dropped, expectation{from: peer, to: to, addr: private, proto: r.Protocol, port: closedPort, counted: true,
+					control: netip.AddrPortFrom(private, uint16(r.From))})
 				out = append(out, expectation{from: peer, to: to, addr: private, proto: r.Protocol, port: r.From, open: true})
 			}
 		}
@@ -134,7 +137,23 @@ func (ac *access) expectations() []expectation {
 			out = append(out, dropped[0])
 		}
 	}
-	return out
+	return controlled(out)
+}
+
+// controlled gives what must stay out of the internet side something there that
+// answers.
+func controlled(list []expectation) []expectation {
+	internet := func(open bool) func(expectation) bool {
+		return func(x expectation) bool { return x.from.ID == "" && x.open == open }
+	}
+	if answers := slices.IndexFunc(list, internet(true)); answers >= 0 {
+		for i := range list {
+			if internet(false)(list[i]) {
+				list[i].control = netip.AddrPortFrom(list[answers].addr, uint16(list[answers].port))
+			}
+		}
+	}
+	return list
 }
 
 // allows reports whether some rule of the instance's groups lets a port in.
@@ -186,34 +205,32 @@ type fault struct {
 	machine     bool // the world does not explain it
 }
 
-// check tries all promises at once.
+// check tries all promises at once, and the disks beside them.
 func (ac *access) check(ctx context.Context, list []expectation) ([]fault, error) {
 	var wg sync.WaitGroup
 	faults := make([]*fault, len(list))
-	errs := make([]error, len(list))
+	errs := make([]error, len(list)+1)
 	for i, x := range list {
 		wg.Go(func() { faults[i], errs[i] = ac.try(ctx, x) })
 	}
-	wg.Wait()
-	var out []fault
-	for i := range list {
-		if errs[i] != nil {
-			return nil, errs[i]
-		}
-		if faults[i] != nil {
-			out = append(out, *faults[i])
-		}
-	}
 	disks, err := ac.checkDisks(ctx)
-	if err != nil {
-		return nil, err
+	errs[len(list)] = err
+	wg.Wait()
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return nil, errs[i]
+	}
+	var out []fault
+	for _, f := range faults {
+		if f != nil {
+			out = append(out, *f)
+		}
 	}
 	return ac.blameMachine(ctx, append(out, disks...))
 }
 
 // try sends one packet.
 func (ac *access) try(ctx context.Context, x expectation) (*fault, error) {
-	p := dataplane.Probe{From: sim.InstanceID(x.from.ID), To: x.addr, Protocol: x.proto, Port: x.port, Timeout: probeTimeout}
+	p := dataplane.Probe{From: sim.InstanceID(x.from.ID), To: x.addr, Protocol: x.proto, Port: x.port, Timeout: probeTimeout, Control: x.control}
 	before := ac.drops(ctx, x)
 	if x.open {
 		p.Patience = listenGrace

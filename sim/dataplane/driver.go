@@ -97,6 +97,10 @@ type Probe struct {
 	// Patience is how long a refusal is not taken for the answer: what a guest has
 	// put into the background may not listen yet.
 	Patience time.Duration
+	// Control is on the same way and answers, if only by a refusal. It is asked once
+	// a TCP packet has left: after its answer the packet gets none any more, and the
+	// rest of Timeout would be waited for in vain. Zero: no control.
+	Control netip.AddrPort
 }
 
 // ProbeResult is what came back.
