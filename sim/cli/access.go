@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,7 +111,7 @@ func (u *bringUp) access(ctx context.Context) ([]expectation, *access, error) {
 func (ac *access) expectations() []expectation {
 	var out []expectation
 	for _, x := range ac.lab.Instances {
-		to, ok := ac.byName[x.Name]
+		to, ok := ac.running(x.Name)
 		if !ok {
 			continue
 		}
@@ -121,7 +122,7 @@ func (ac *access) expectations() []expectation {
 			if r.Protocol != sim.ProtocolTCP || r.From != r.To {
 				continue // a range has no listener that could be known
 			}
-			if r.Group == "" && r.CIDR == sim.Everywhere && public.IsValid() {
+			if r.Group == "" && r.CIDR == sim.Everywhere && ac.lab.Public(x) {
 				out = append(out, expectation{to: to, addr: public, proto: r.Protocol, port: r.From, open: true})
 			}
 			for _, peer := range ac.membersOf(r.Group) {
@@ -130,8 +131,8 @@ func (ac *access) expectations() []expectation {
 				out = append(out, expectation{from: peer, to: to, addr: private, proto: r.Protocol, port: r.From, open: true})
 			}
 		}
-		if !public.IsValid() {
-			out = append(out, ac.closed(x, to, private)...)
+		if !ac.lab.Public(x) {
+			out = append(out, ac.closed(x, to)...)
 		}
 		if len(dropped) > 0 && !ac.allows(x, closedPort) {
 			out = append(out, dropped[0])
@@ -144,7 +145,7 @@ func (ac *access) expectations() []expectation {
 // answers.
 func controlled(list []expectation) []expectation {
 	internet := func(open bool) func(expectation) bool {
-		return func(x expectation) bool { return x.from.ID == "" && x.open == open }
+		return func(x expectation) bool { return x.from.ID == "" && x.open == open && x.addr.IsValid() }
 	}
 	if answers := slices.IndexFunc(list, internet(true)); answers >= 0 {
 		for i := range list {
@@ -163,13 +164,14 @@ func (ac *access) allows(x lab.Instance, port int) bool {
 	})
 }
 
-// closed are the nots of an instance without a public address, on ports on which
+// closed are the nots of an instance that is to have no public address, on ports on which
 // it answers somebody: neither the internet side nor the host gets there.
-func (ac *access) closed(x lab.Instance, to instance, private netip.Addr) []expectation {
+func (ac *access) closed(x lab.Instance, to instance) []expectation {
 	var out []expectation
+	addr, _ := netip.ParseAddr(cmp.Or(to.PublicIP, to.PrivateIP)) // somebody may have given it one
 	for _, r := range ac.rulesOf(x) {
 		if r.Protocol == sim.ProtocolTCP && r.From == r.To {
-			out = append(out, expectation{to: to, addr: private, proto: r.Protocol, port: r.From})
+			out = append(out, expectation{to: to, addr: addr, proto: r.Protocol, port: r.From})
 		}
 	}
 	return out
@@ -190,7 +192,7 @@ func (ac *access) rulesOf(x lab.Instance) []lab.Rule {
 func (ac *access) membersOf(group string) []instance {
 	var out []instance
 	for _, x := range ac.lab.Instances {
-		if i, ok := ac.byName[x.Name]; ok && group != "" && slices.Contains(x.Groups, group) {
+		if i, ok := ac.running(x.Name); ok && group != "" && slices.Contains(x.Groups, group) {
 			out = append(out, i)
 		}
 	}
@@ -207,6 +209,7 @@ type fault struct {
 
 // check tries all promises at once, and the disks beside them.
 func (ac *access) check(ctx context.Context, list []expectation) ([]fault, error) {
+	out := ac.absent()
 	var wg sync.WaitGroup
 	faults := make([]*fault, len(list))
 	errs := make([]error, len(list)+1)
@@ -219,7 +222,6 @@ func (ac *access) check(ctx context.Context, list []expectation) ([]fault, error
 	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
 		return nil, errs[i]
 	}
-	var out []fault
 	for _, f := range faults {
 		if f != nil {
 			out = append(out, *f)
@@ -228,8 +230,34 @@ func (ac *access) check(ctx context.Context, list []expectation) ([]fault, error
 	return ac.blameMachine(ctx, append(out, disks...))
 }
 
+// running finds an instance that can send and answer.
+func (ac *access) running(name string) (instance, bool) {
+	i, ok := ac.byName[name]
+	return i, ok && i.State == string(sim.StateRunning)
+}
+
+// absent are the instances that answer nobody, whatever the rules say.
+func (ac *access) absent() []fault {
+	var out []fault
+	for _, x := range ac.lab.Instances {
+		i, ok := ac.byName[x.Name]
+		switch {
+		case !ok:
+			out = append(out, fault{Cause: sim.T("there is no instance %q", x.Name), Fix: []sim.Text{ac.again}})
+		case i.State == string(sim.StateStopped):
+			out = append(out, fault{Cause: sim.T("instance %s is %s", x.Name, i.State), Fix: []sim.Text{sim.Cmd("labsim start %s", x.Name)}})
+		case i.State != string(sim.StateRunning):
+			out = append(out, fault{Cause: sim.T("instance %s is %s", x.Name, i.State), Fix: []sim.Text{sim.Cmd("labsim status")}})
+		}
+	}
+	return out
+}
+
 // try sends one packet.
 func (ac *access) try(ctx context.Context, x expectation) (*fault, error) {
+	if !x.addr.IsValid() { // the address is what is missing
+		return ac.blame(ctx, x, dataplane.ProbeResult{})
+	}
 	p := dataplane.Probe{From: sim.InstanceID(x.from.ID), To: x.addr, Protocol: x.proto, Port: x.port, Timeout: probeTimeout, Control: x.control}
 	before := ac.drops(ctx, x)
 	if x.open {
@@ -282,7 +310,7 @@ func (ac *access) blame(ctx context.Context, x expectation, r dataplane.ProbeRes
 	switch {
 	case !x.open && v.Allowed && len(v.Decisive) > 0:
 		f.Cause = sim.T("%s answers, and must not: %s", x.String(), v.Decisive[0].Text)
-		f.Fix = []sim.Text{sim.Cmd("labsim up")}
+		f.Fix = []sim.Text{ac.again}
 	case !x.open:
 		f.Cause, f.machine = sim.T("%s answers, and must not", x.String()), true
 	case !v.Allowed && len(v.Decisive) > 0:
@@ -308,30 +336,6 @@ func (x expectation) String() string {
 		from = x.from.Name
 	}
 	return fmt.Sprintf("%s -> %s tcp/%d", from, x.to.Name, x.port)
-}
-
-// checkDisks looks in each guest whether its volumes are mounted and can be written.
-func (ac *access) checkDisks(ctx context.Context) ([]fault, error) {
-	if ac.simulated {
-		return nil, nil
-	}
-	var out []fault
-	for _, x := range ac.lab.Instances {
-		for _, m := range x.Mounts {
-			i := ac.byName[x.Name]
-			code, err := ac.box.run(ctx, i.ID, "sh", "-c",
-				`grep -q " $0 " /proc/mounts && touch "$0/.labsim-check" && rm "$0/.labsim-check"`, m.Path)
-			if err != nil {
-				return nil, err
-			}
-			if code != 0 {
-				out = append(out, fault{Expectation: x.Name + ":" + m.Path,
-					Cause: sim.T("the volume %s (%s) can't be written at %s in %s", m.Volume, strings.Join(i.Volumes, ","), m.Path, x.Name),
-					Fix:   []sim.Text{sim.Cmd("labsim reboot %s", x.Name)}})
-			}
-		}
-	}
-	return out, nil
 }
 
 // sentence says what was found, per instance: "web answers on 22 and 80".

@@ -16,24 +16,10 @@ func (u *bringUp) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	label := " 5 "
-	title := sim.T("Access")
-	u.lines.start(label, title)
-	if err := u.ready(ctx); err != nil {
-		u.lines.end(false, label, u.app.say(title))
-		return err
-	}
-	list, ac, err := u.access(ctx)
+	list, faults, ac, err := u.verify(ctx)
 	if err != nil {
-		u.lines.end(false, label, u.app.say(title))
 		return err
 	}
-	faults, err := ac.check(ctx, list)
-	if err != nil {
-		u.lines.end(false, label, u.app.say(title))
-		return err
-	}
-	u.lines.end(len(faults) == 0, label, pad(u.app.say(title), titleWidth)+u.mark()+ac.result(list, faults))
 	if u.app.json {
 		if err := u.printJSON(ctx, list, faults); err != nil {
 			return err
@@ -45,6 +31,24 @@ func (u *bringUp) finish(ctx context.Context) error {
 	}
 	u.next(ac)
 	return nil
+}
+
+// verify sends the packets and draws the fifth line.
+func (u *bringUp) verify(ctx context.Context) (list []expectation, faults []fault, ac *access, err error) {
+	label, title := " 5 ", stepTitle(stepAccess)
+	u.lines.start(label, title)
+	if err = u.ready(ctx); err == nil {
+		list, ac, err = u.access(ctx)
+	}
+	if err == nil {
+		faults, err = ac.check(ctx, list)
+	}
+	line := u.app.say(title)
+	if err == nil {
+		line = pad(line, titleWidth) + u.mark() + ac.result(list, faults)
+	}
+	u.lines.end(err == nil && len(faults) == 0, label, line)
+	return list, faults, ac, err
 }
 
 func (ac *access) result(list []expectation, faults []fault) string {
@@ -64,17 +68,19 @@ func (f fault) text() sim.Text {
 // advise prints every fault with its fix; a fix that serves several, once, after
 // the last of them.
 func (a *app) advise(faults []fault) {
-	fix := func(f fault) string {
-		var b strings.Builder
+	fix := func(f fault) (lines []string) {
 		for _, x := range f.Fix {
-			b.WriteString("    " + a.respell(a.say(x)) + "\n")
+			lines = append(lines, a.respell(a.say(x)))
 		}
-		return b.String()
+		return lines
 	}
 	for i, f := range faults {
 		a.errorln(f.text())
-		if i == len(faults)-1 || fix(faults[i+1]) != fix(f) {
-			a.errorln(sim.Cmd("%s", strings.TrimSuffix(fix(f), "\n")))
+		if i < len(faults)-1 && slices.Equal(fix(faults[i+1]), fix(f)) {
+			continue
+		}
+		for _, line := range fix(f) {
+			a.errorln(sim.Cmd("    %s", line))
 		}
 	}
 }

@@ -22,6 +22,7 @@ type upFlags struct {
 	port     int
 	public   string
 	internet bool
+	check    bool
 }
 
 func (a *app) upCommand() *cobra.Command {
@@ -35,6 +36,7 @@ func (a *app) upCommand() *cobra.Command {
 	c.Flags().BoolVarP(&a.yes, "yes", "y", false, a.say(sim.T("also where data is destroyed")))
 	c.Flags().IntVar(&f.port, "port", 0, a.say(sim.T("port of the API on 127.0.0.1 (else 4566 or the next free one)")))
 	c.Flags().StringVar(&f.public, "public-range", "", a.say(sim.T("the /24 of the public addresses (else 198.51.100.0/24 or the next free one)")))
+	c.Flags().BoolVar(&f.check, "check", false, a.say(sim.T("change nothing: show what differs from the lab file, send the packets, name what is broken")))
 	c.Flags().BoolVar(&f.internet, "internet", false, a.say(sim.T("let instances reach the real internet")))
 	return c
 }
@@ -46,6 +48,10 @@ func (a *app) up(ctx context.Context, args []string, f upFlags) error {
 		return err
 	}
 	l.Internet = l.Internet || f.internet
+	again := sim.Cmd("%s", shellJoin(append([]string{"labsim", "up"}, args...)))
+	if f.check {
+		return a.check(ctx, l, again)
+	}
 	ls := a.newLines()
 	b, about, err := a.installBox(ctx, ls, f)
 	if err != nil {
@@ -56,7 +62,7 @@ func (a *app) up(ctx context.Context, args []string, f upFlags) error {
 		return err
 	}
 	defer release()
-	u := &bringUp{app: a, box: b, lab: l, lines: ls, simulated: about.Engine == "none", region: about.Region}
+	u := &bringUp{app: a, box: b, lab: l, again: again, lines: ls, simulated: about.Engine == "none", region: about.Region}
 	if err := u.apply(ctx); err != nil {
 		return err
 	}
@@ -124,6 +130,7 @@ type bringUp struct {
 	app       *app
 	box       *box
 	lab       *lab.Lab
+	again     sim.Text // the command that applies the lab file
 	lines     *lines
 	region    sim.Region
 	simulated bool
@@ -175,18 +182,26 @@ func (u *bringUp) apply(ctx context.Context) error {
 
 // show says what will change of a lab that stands.
 func (u *bringUp) show(list []lab.Change) {
-	marks := map[lab.Verb]string{lab.Create: "+", lab.Start: "+", lab.Update: "~", lab.Stop: "-", lab.Delete: "-"}
 	seen := map[string]bool{}
 	for _, c := range list {
-		t := sim.Cmd("   %s %s %s", marks[c.Verb], c.Kind, c.Name)
-		if c.DestroysData {
-			t = sim.T("   %s %s %s, with its data", marks[c.Verb], c.Kind, c.Name)
-		}
-		if line := u.app.say(t); !seen[line] && !u.app.json {
+		t := sim.Cmd("   %s", changeText(c))
+		if line := u.app.say(t); !seen[line] {
 			seen[line] = true
 			u.app.println(t)
 		}
 	}
+}
+
+// changeText is a change in one line: "~ security-group db: ...".
+func changeText(c lab.Change) sim.Text {
+	marks := map[lab.Verb]string{lab.Create: "+", lab.Start: "+", lab.Update: "~", lab.Stop: "-", lab.Delete: "-"}
+	switch {
+	case c.DestroysData:
+		return sim.T("%s %s %s, with its data", marks[c.Verb], c.Kind, c.Name)
+	case c.Detail.Format != "":
+		return sim.Cmd("%s %s %s: %s", marks[c.Verb], c.Kind, c.Name, c.Detail)
+	}
+	return sim.Cmd("%s %s %s", marks[c.Verb], c.Kind, c.Name)
 }
 
 // deletions is what comes before the five steps, on a line of its own.
@@ -205,6 +220,9 @@ func (u *bringUp) deletions(ctx context.Context, changes *lab.Changes) error {
 	}
 	return nil
 }
+
+// stepAccess is the look at packets that follows the four steps of the lab.
+const stepAccess = lab.StepInstances + 1
 
 // titleWidth is the column where the facts of a step begin.
 const titleWidth = 31

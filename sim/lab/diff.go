@@ -34,9 +34,10 @@ type Change struct {
 	Verb         Verb
 	Kind         string // vpc, internet-gateway, subnet, route-table, route, association, security-group, key-pair, volume, instance
 	Name         string
-	DestroysData bool   // a disk with data dies
-	ByHand       bool   // what is deleted is not the lab's own
-	ends         string // the instance that is terminated
+	Detail       sim.Text // what of it, where that is not all; may be empty
+	DestroysData bool     // a disk with data dies
+	ByHand       bool     // what is deleted is not the lab's own
+	ends         string   // the instance that is terminated
 	do           func(context.Context, *run) error
 }
 
@@ -83,6 +84,9 @@ type differ struct {
 func (d *differ) add(step int, verb Verb, kind, name string, do func(context.Context, *run) error) {
 	d.changes.List = append(d.changes.List, Change{Step: step, Verb: verb, Kind: kind, Name: name, do: do})
 }
+
+// detail says what of its resource the change changes that was added last.
+func (d *differ) detail(t sim.Text) { d.changes.List[len(d.changes.List)-1].Detail = t }
 
 func (d *differ) run(ctx context.Context) error {
 	if err := d.checkImages(); err != nil {

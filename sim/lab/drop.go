@@ -139,26 +139,22 @@ func (d *differ) keepInstance(want Instance, is wire.Instance, dropSubnet, dropV
 	return false
 }
 
-// sameVolumes reports whether an instance has exactly those volumes of the lab
-// that it is to have, where it is to have them: a guest mounts as it starts.
+// sameVolumes reports whether an instance has, or can be given, exactly those
+// volumes of the lab that it is to have, where it is to have them: a guest mounts
+// as it starts.
 func (d *differ) sameVolumes(want Instance, is wire.Instance, drop map[string]bool) bool {
-	attached := map[string]bool{}
-	for _, b := range is.BlockDeviceMappings {
-		if b.Ebs != nil {
-			attached[str(b.Ebs.VolumeId)] = true
-		}
-	}
 	for name, v := range d.acc.volumes {
 		i := slices.IndexFunc(want.Mounts, func(m Mount) bool { return m.Volume == name })
-		if i < 0 && attached[str(v.VolumeId)] {
+		if i < 0 && isAttached(is, v) {
 			return false
 		}
 		if i >= 0 && tag(v.Tags, sim.TagMount) != want.Mounts[i].Path {
 			return false
 		}
 	}
+	free := d.detached(want, is) // can be attached again
 	for _, m := range want.Mounts {
-		if drop[m.Volume] || !attached[str(d.acc.volumes[m.Volume].VolumeId)] {
+		if drop[m.Volume] || !isAttached(is, d.acc.volumes[m.Volume]) && !slices.Contains(free, m.Volume) {
 			return false
 		}
 	}

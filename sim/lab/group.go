@@ -1,11 +1,13 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"labsim/sim"
 	"labsim/sim/ec2/wire"
@@ -72,6 +74,11 @@ func (d *differ) ruleChange(g SecurityGroup, verb, direction string, rules map[s
 		}
 		return r.permissions(ctx, verb+"SecurityGroup"+direction, r.id("security-group", g.Name), perms)
 	})
+	var list []string
+	for _, k := range sortedKeys(rules) {
+		list = append(list, rules[k].String())
+	}
+	d.detail(sim.Cmd("%s-%s %s", strings.ToLower(verb), strings.ToLower(direction), strings.Join(list, ", ")))
 }
 
 // permissions calls one of the four operations that change a group's rules.
@@ -134,6 +141,20 @@ func splitPairs(perms []wire.IpPermission, match func(wire.UserIdGroupPair) bool
 		rest = append(rest, p)
 	}
 	return refs, rest
+}
+
+// String is a rule for people: tcp/22 0.0.0.0/0.
+func (r Rule) String() string {
+	peer := cmp.Or(r.Group, r.CIDR.String())
+	switch {
+	case r.Protocol == sim.ProtocolAll:
+		return "all " + peer
+	case r.From == -1:
+		return protocolName(r.Protocol) + " " + peer
+	case r.From == r.To:
+		return fmt.Sprintf("%s/%d %s", protocolName(r.Protocol), r.From, peer)
+	}
+	return fmt.Sprintf("%s/%d-%d %s", protocolName(r.Protocol), r.From, r.To, peer)
 }
 
 // key identifies a rule by its values, as EC2 does.

@@ -20,15 +20,17 @@ import (
 const tagLaunch = "labsim:launch"
 
 func (l *Lab) launchDigest(x Instance) string {
-	public := false
-	if s, ok := l.subnet(x.Subnet); ok {
-		public = s.MapPublicIP
-	}
-	if x.PublicIP != nil {
-		public = *x.PublicIP
-	}
-	h := sha256.Sum256(fmt.Appendf(nil, "%t\x00%s", public, x.userData()))
+	h := sha256.Sum256(fmt.Appendf(nil, "%t\x00%s", l.Public(x), x.userData()))
 	return hex.EncodeToString(h[:8])
+}
+
+// Public reports whether an instance is to have a public address of its own.
+func (l *Lab) Public(x Instance) bool {
+	if x.PublicIP != nil {
+		return *x.PublicIP
+	}
+	s, ok := l.subnet(x.Subnet)
+	return ok && s.MapPublicIP
 }
 
 // imageName takes Compose's tag off: labsim/linux:latest is labsim/linux.
@@ -149,12 +151,38 @@ func (d *differ) instance(x Instance) {
 	d.changes.known("instance", x.Name, id)
 	d.instanceGroups(x, is)
 	d.instanceTags(x, is)
-	stopped := stateOf(is) == sim.StateStopped || stateOf(is) == sim.StateStopping
-	if str(is.InstanceType) != x.Type {
-		d.add(StepInstances, Update, "instance", x.Name, func(ctx context.Context, r *run) error { return r.resize(ctx, id, x) })
-	} else if stopped {
-		d.add(StepInstances, Start, "instance", x.Name, func(ctx context.Context, r *run) error { return r.start(ctx, id) })
+	restart := func(what sim.Text) {
+		d.add(StepInstances, Update, "instance", x.Name, func(ctx context.Context, r *run) error { return r.restart(ctx, x, is) })
+		d.detail(what)
 	}
+	switch state := stateOf(is); {
+	case d.detached(x, is) != nil:
+		restart(sim.Cmd("attach-volume %s", strings.Join(d.detached(x, is), ", ")))
+	case str(is.InstanceType) != x.Type:
+		restart(sim.Cmd("instance_type %s", x.Type))
+	case state == sim.StateStopped || state == sim.StateStopping:
+		d.add(StepInstances, Start, "instance", x.Name, func(ctx context.Context, r *run) error { return r.start(ctx, id) })
+		d.detail(sim.Cmd("start"))
+	case state == sim.StateRunning && d.lab.Public(x) && str(is.PublicIpAddress) == "":
+		// an Elastic IP address was taken away, and EC2 gives another one at a start only
+		restart(sim.T("stop and start, for a public address"))
+	}
+}
+
+// detached names the volumes that an instance is to have and that nobody has.
+func (d *differ) detached(x Instance, is wire.Instance) (names []string) {
+	for _, m := range x.Mounts {
+		if v, ok := d.acc.volumes[m.Volume]; ok && !isAttached(is, v) && str(v.State) == string(sim.VolumeAvailable) {
+			names = append(names, m.Volume)
+		}
+	}
+	return names
+}
+
+func isAttached(i wire.Instance, v wire.Volume) bool {
+	return slices.ContainsFunc(i.BlockDeviceMappings, func(b wire.InstanceBlockDeviceMapping) bool {
+		return b.Ebs != nil && str(b.Ebs.VolumeId) == str(v.VolumeId)
+	})
 }
 
 // instanceGroups changes the groups of an instance; one that names none is in
@@ -180,6 +208,7 @@ func (d *differ) instanceGroups(x Instance, is wire.Instance) {
 		}
 		return r.do(ctx, "ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: is.InstanceId, Groups: ids}, nil)
 	})
+	d.detail(sim.Cmd("security_groups %s", cmp.Or(strings.Join(x.Groups, ", "), "default")))
 }
 
 // instanceTags makes the instance's tags the labels of the file. labsim's own
@@ -198,6 +227,7 @@ func (d *differ) instanceTags(x Instance, is wire.Instance) {
 	}
 	if len(change) > 0 {
 		d.retag(StepInstances, "instance", x.Name, str(is.InstanceId), change)
+		d.detail(sim.Cmd("labels %s", strings.Join(sortedKeys(change), ", ")))
 	}
 }
 
@@ -250,7 +280,7 @@ func (r *run) launch(ctx context.Context, x Instance) error {
 		in.UserData = ptr(base64.StdEncoding.EncodeToString([]byte(data)))
 	}
 	for i, m := range x.Mounts {
-		in.BlockDeviceMappings = append(in.BlockDeviceMappings, wire.BlockDeviceMapping{DeviceName: ptr(fmt.Sprintf("/dev/sd%c", 'f'+i)),
+		in.BlockDeviceMappings = append(in.BlockDeviceMappings, wire.BlockDeviceMapping{DeviceName: ptr(deviceOf(i)),
 			Ebs: &wire.EbsBlockDevice{VolumeId: ptr(r.id("volume", m.Volume)), DeleteOnTermination: ptr(false)}})
 	}
 	var out wire.Reservation
@@ -287,17 +317,41 @@ func (r *run) stop(ctx context.Context, id string) error {
 	return r.until(ctx, id, sim.StateStopped)
 }
 
-// resize gives an instance another type, for which it has to be stopped.
-func (r *run) resize(ctx context.Context, id string, x Instance) error {
+// restart changes what of an instance can be changed only while it is stopped:
+// its type and its volumes.
+func (r *run) restart(ctx context.Context, x Instance, is wire.Instance) error {
+	id := str(is.InstanceId)
 	if err := r.stop(ctx, id); err != nil {
 		return err
 	}
-	if err := r.do(ctx, "ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: &id,
-		InstanceType: &wire.AttributeValue{Value: &x.Type}}, nil); err != nil {
+	if str(is.InstanceType) != x.Type {
+		if err := r.do(ctx, "ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: &id,
+			InstanceType: &wire.AttributeValue{Value: &x.Type}}, nil); err != nil {
+			return err
+		}
+	}
+	if err := r.attach(ctx, x, is); err != nil {
 		return err
 	}
 	return r.do(ctx, "StartInstances", &wire.StartInstancesRequest{InstanceIds: []string{id}}, nil)
 }
+
+// attach gives an instance its volumes back, each at the device of its launch.
+func (r *run) attach(ctx context.Context, x Instance, is wire.Instance) error {
+	for i, m := range x.Mounts {
+		v := r.changes.acc.volumes[m.Volume]
+		if isAttached(is, v) {
+			continue
+		}
+		if err := r.do(ctx, "AttachVolume", &wire.AttachVolumeRequest{InstanceId: is.InstanceId, VolumeId: v.VolumeId, Device: ptr(deviceOf(i))}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deviceOf names the device of an instance's nth volume.
+func deviceOf(n int) string { return fmt.Sprintf("/dev/sd%c", 'f'+n) }
 
 // until waits for an instance to reach one of the states. One that ends instead
 // never does.

@@ -54,7 +54,20 @@ func TestMend(t *testing.T) {
 			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{str(a.instances["db"].InstanceId)}}, nil)
 			r.machine()
 			r.must("DetachVolume", &wire.DetachVolumeRequest{VolumeId: a.volumes["db-data"].VolumeId}, nil)
-		}, []string{"0 delete instance db (data)", "4 create instance db"}},
+		}, []string{"4 update instance db"}},
+		{"volume deleted", func(r *region, a *account) {
+			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{str(a.instances["db"].InstanceId)}}, nil)
+			r.machine()
+			r.must("DetachVolume", &wire.DetachVolumeRequest{VolumeId: a.volumes["db-data"].VolumeId}, nil)
+			r.must("DeleteVolume", &wire.DeleteVolumeRequest{VolumeId: a.volumes["db-data"].VolumeId}, nil)
+		}, []string{"0 delete instance db (data)", "4 create volume db-data", "4 create instance db"}},
+		{"address taken away", func(r *region, a *account) {
+			var out wire.AllocateAddressResult
+			r.must("AllocateAddress", &wire.AllocateAddressRequest{}, &out)
+			r.must("AssociateAddress", &wire.AssociateAddressRequest{AllocationId: out.AllocationId, InstanceId: a.instances["web"].InstanceId}, nil)
+			r.must("DisassociateAddress", &wire.DisassociateAddressRequest{PublicIp: out.PublicIp}, nil)
+			r.must("ReleaseAddress", &wire.ReleaseAddressRequest{AllocationId: out.AllocationId}, nil)
+		}, []string{"4 update instance web"}},
 		{"other groups", func(r *region, a *account) {
 			r.must("ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: a.instances["db"].InstanceId, Groups: []string{str(a.groups["web"].GroupId)}}, nil)
 		}, []string{"4 update instance db"}},

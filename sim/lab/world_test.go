@@ -84,6 +84,11 @@ func (r *region) machine() {
 		}
 		var gone []sim.VolumeID
 		for id, v := range tx.Volumes.All() {
+			if !v.Status.Ready {
+				if err := tx.ObserveVolume(id, world.VolumeObservation{Ready: true}); err != nil {
+					return err
+				}
+			}
 			if v.Status.Deleting {
 				gone = append(gone, id)
 			}
