@@ -3,12 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -122,7 +124,13 @@ func (a *app) lease(ctx context.Context, b *box) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() { conn.Close() }, nil
+	return func() {
+		// Wait for control to say that it is free: the next command finds it so.
+		defer conn.Close()
+		_ = conn.CloseWrite()
+		_ = conn.SetReadDeadline(time.Now().Add(time.Second)) // if control is gone, so is the lease
+		_, _ = io.Copy(io.Discard, conn)
+	}, nil
 }
 
 // bringUp is one `up` under way.

@@ -45,12 +45,13 @@ func (s *server) serveLease(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, "%s", by)
 		return
 	}
-	defer s.lease.release()
 	conn, from, err := accept(w)
 	if err != nil {
+		s.lease.release()
 		return
 	}
 	defer conn.Close()
+	defer s.lease.release() // before the end of the connection tells the holder so
 	defer context.AfterFunc(s.ctx, func() { conn.Close() })()
 	keepAlive(conn)
 	io.Copy(io.Discard, from)
