@@ -105,6 +105,8 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, a.say(sim.T("print JSON")))
 	f.BoolVarP(&a.quiet, "quiet", "q", false, a.say(sim.T("print only what is asked for, and errors")))
 	f.BoolP("help", "h", false, a.say(sim.T("help about a command")))
+	_ = root.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions([]string{"docker", "none"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions([]string{"en", "ko"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{&sim.Failure{What: sim.Cmd("%s: %s", c.CommandPath(), err.Error()), Next: []sim.Text{sim.Cmd("%s --help", c.CommandPath())}}}
 	})

@@ -15,8 +15,10 @@ import (
 func (a *app) commands() []*cobra.Command {
 	list := []*cobra.Command{a.upCommand(), a.downCommand(), a.statusCommand(), a.sshCommand(), a.execCommand(), a.cpCommand(), a.logsCommand()}
 	list = append(list, a.lifecycleCommands()...)
-	return append(list, a.traceCommand(), a.graphCommand(), a.openCommand(), a.envCommand(), a.awsCommand(), a.serveCommand(),
+	list = append(list, a.traceCommand(), a.graphCommand(), a.openCommand(), a.envCommand(), a.awsCommand(), a.serveCommand(),
 		a.initCommand(), a.doctorCommand(), a.versionCommand(), a.dialCommand())
+	a.complete(list)
+	return list
 }
 
 func (a *app) versionCommand() *cobra.Command {

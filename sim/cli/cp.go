@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,11 +34,7 @@ func (a *app) cp(ctx context.Context, args []string) error {
 	if name == "" {
 		return usageError{&sim.Failure{What: sim.T("no side names an instance"), Next: []sim.Text{sim.Cmd("labsim cp FILE NAME:PATH")}}}
 	}
-	b, err := a.find(ctx)
-	if err != nil {
-		return err
-	}
-	r, err := a.sshRoute(ctx, b, name)
+	r, err := a.sshRoute(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -55,8 +52,10 @@ func (a *app) cp(ctx context.Context, args []string) error {
 	return runTool(ctx, "scp", words)
 }
 
-// remote reads NAME:PATH; a path with a slash before the colon is a local one.
+// remote reads NAME:PATH; a path with a slash before the colon is a local one, and
+// so is one with a drive of Windows.
 func remote(s string) (name string, ok bool) {
 	name, _, ok = strings.Cut(s, ":")
-	return name, ok && name != "" && !strings.ContainsAny(name, "/\\") && len(name) > 1
+	drive := runtime.GOOS == "windows" && len(name) == 1
+	return name, ok && name != "" && !strings.ContainsAny(name, "/\\") && !drive
 }

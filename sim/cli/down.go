@@ -85,26 +85,31 @@ func (b *box) vpcs(ctx context.Context) ([]wire.Vpc, error) {
 	return out.Vpcs, err
 }
 
-// labName finds the lab that is meant: of a file, by its name, or the only one.
-func (a *app) labName(ctx context.Context, b *box, args []string) (string, error) {
+// labs are the names of the labs that stand.
+func (b *box) labs(ctx context.Context) ([]string, error) {
 	vpcs, err := b.vpcs(ctx)
-	if err != nil {
-		return "", err
-	}
 	labs := map[string]bool{}
 	for _, v := range vpcs {
 		if l := tagOf(v.Tags, sim.TagLab); l != "" {
 			labs[l] = true
 		}
 	}
-	names := slices.Sorted(maps.Keys(labs))
+	return slices.Sorted(maps.Keys(labs)), err
+}
+
+// labName finds the lab that is meant: of a file, by its name, or the only one.
+func (a *app) labName(ctx context.Context, b *box, args []string) (string, error) {
+	names, err := b.labs(ctx)
+	if err != nil {
+		return "", err
+	}
 	if len(args) == 0 {
 		if len(names) <= 1 {
 			return first(names), nil
 		}
 		return "", usageError{&sim.Failure{What: sim.T("there are several labs: %v; say which", names), Next: []sim.Text{sim.Cmd("labsim down %s", names[0]), sim.Cmd("labsim down --all")}}}
 	}
-	if labs[args[0]] {
+	if slices.Contains(names, args[0]) {
 		return args[0], nil
 	}
 	if _, err := os.Stat(args[0]); err == nil {

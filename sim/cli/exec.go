@@ -27,15 +27,8 @@ func (a *app) execCommand() *cobra.Command {
 		Short: a.say(sim.T("run a command in an instance, past its network and groups")),
 		Args:  cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			b, err := a.find(c.Context())
+			b, i, err := a.machine(c.Context(), args[0])
 			if err != nil {
-				return err
-			}
-			i, err := a.named(c.Context(), b, args[0])
-			if err != nil {
-				return err
-			}
-			if err := b.needsMachine(i); err != nil {
 				return err
 			}
 			code, err := a.exec(c.Context(), b, i, wire.Exec{Args: commandWords(args[1:]), TTY: tty, User: user, Stdin: true})

@@ -133,6 +133,20 @@ func (a *app) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
+// machine finds the box that stands, and in it the instance that a word means,
+// which must be one that really runs.
+func (a *app) machine(ctx context.Context, word string) (*box, instance, error) {
+	b, err := a.find(ctx)
+	if err != nil {
+		return nil, instance{}, err
+	}
+	i, err := a.named(ctx, b, word)
+	if err == nil {
+		err = b.needsMachine(i)
+	}
+	return b, i, err
+}
+
 // named finds the instance that a word means: a name, an id or an address. A
 // wrong one gets the nearest right ones.
 func (a *app) named(ctx context.Context, b *box, word string) (instance, error) {

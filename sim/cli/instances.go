@@ -83,15 +83,8 @@ func (a *app) logsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "logs NAME", Short: a.say(sim.T("print an instance's console output")), Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			b, err := a.find(c.Context())
+			b, i, err := a.machine(c.Context(), args[0])
 			if err != nil {
-				return err
-			}
-			i, err := a.named(c.Context(), b, args[0])
-			if err != nil {
-				return err
-			}
-			if err := b.needsMachine(i); err != nil {
 				return err
 			}
 			q := url.Values{"instance": {i.ID}}

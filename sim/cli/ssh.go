@@ -48,11 +48,7 @@ type route struct {
 }
 
 func (a *app) ssh(ctx context.Context, name string, cmd []string, print bool) error {
-	b, err := a.find(ctx)
-	if err != nil {
-		return err
-	}
-	r, err := a.sshRoute(ctx, b, name)
+	r, err := a.sshRoute(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -65,12 +61,9 @@ func (a *app) ssh(ctx context.Context, name string, cmd []string, print bool) er
 }
 
 // sshRoute finds the way to an instance and says why where there is none.
-func (a *app) sshRoute(ctx context.Context, b *box, name string) (*route, error) {
-	i, err := a.named(ctx, b, name)
+func (a *app) sshRoute(ctx context.Context, name string) (*route, error) {
+	b, i, err := a.machine(ctx, name)
 	if err != nil {
-		return nil, err
-	}
-	if err := b.needsMachine(i); err != nil {
 		return nil, err
 	}
 	if i.State != string(sim.StateRunning) {

@@ -66,15 +66,8 @@ func (a *app) openPort(ctx context.Context, word string, noBrowser bool) error {
 	if !ok {
 		return usageError{&sim.Failure{What: sim.T("open wants NAME:PORT, not %q", word), Next: []sim.Text{sim.Cmd("labsim open web:80")}}}
 	}
-	b, err := a.find(ctx)
+	b, i, err := a.machine(ctx, name)
 	if err != nil {
-		return err
-	}
-	i, err := a.named(ctx, b, name)
-	if err != nil {
-		return err
-	}
-	if err := b.needsMachine(i); err != nil {
 		return err
 	}
 	if i.PublicIP == "" {

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"math"
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+// complete tells the shell's Tab key what the arguments of the commands may be. A
+// shell shows no errors while it completes: without a box there are no words.
+func (a *app) complete(list []*cobra.Command) {
+	const noFiles, noSpace = cobra.ShellCompDirectiveNoFileComp, cobra.ShellCompDirectiveNoSpace
+	of := map[string]cobra.CompletionFunc{
+		"ssh": a.instanceWords("", 1, noFiles), "exec": a.instanceWords("", 1, noFiles), "logs": a.instanceWords("", 1, noFiles),
+		"stop": a.instanceWords("", math.MaxInt, noFiles), "start": a.instanceWords("", math.MaxInt, noFiles),
+		"reboot": a.instanceWords("", math.MaxInt, noFiles), "terminate": a.instanceWords("", math.MaxInt, noFiles),
+		"trace": a.instanceWords("", 2, noFiles, "internet"),
+		"open":  a.instanceWords(":", 1, noFiles|noSpace),
+		"cp":    a.instanceWords(":", math.MaxInt, noSpace), // or a file
+		"down":  a.labWords,
+		"up":    nil, "init": nil, // a file
+	}
+	for _, c := range list {
+		if f, ok := of[c.Name()]; ok {
+			c.ValidArgsFunction = f
+		} else {
+			c.ValidArgsFunction = cobra.NoFileCompletions
+		}
+	}
+}
+
+// instanceWords completes the first arguments of a command with instances that are
+// not among them yet.
+func (a *app) instanceWords(suffix string, count int, directive cobra.ShellCompDirective, more ...string) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= count {
+			return nil, directive
+		}
+		words := slices.Clone(more)
+		b, err := a.find(c.Context())
+		if err != nil {
+			return words, directive
+		}
+		list, _ := b.instances(c.Context(), nil)
+		for _, i := range list {
+			if !slices.Contains(args, i.Name) {
+				words = append(words, i.Name+suffix)
+			}
+		}
+		return words, directive
+	}
+}
+
+// labWords completes labs that stand, or lab files.
+func (a *app) labWords(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	b, err := a.find(c.Context())
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	names, _ := b.labs(c.Context())
+	return names, cobra.ShellCompDirectiveDefault
+}
