@@ -105,7 +105,9 @@ func (u *user) call(args ...string) (string, int) {
 	c := u.command(args...)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
+	began := time.Now()
 	_ = c.Run()
+	u.t.Logf("%5.2f s  labsim %s", time.Since(began).Seconds(), strings.Join(args, " "))
 	return out.String(), c.ProcessState.ExitCode()
 }
 
@@ -173,10 +175,17 @@ func TestUp(t *testing.T) {
 	u.must(0, `^ip-10-0-1-10`, "ssh", "web", "--", "hostname")
 	u.must(0, `^ip-10-0-2-10`, "ssh", "db", "--", "hostname")
 	u.paste()
-	u.must(7, ``, "exec", "web", "--", "sh", "-c", "exit 7")
-	u.must(1, `(?s)no: .*db has no public address.*no route to the internet gateway`, "trace", "internet", "db", "tcp/5432")
-	u.must(0, `yes: `, "trace", "web", "db", "tcp/5432")
+	u.executes()
+	u.traces()
 	u.must(1, ``, "exec", "db", "--", "nc", "-z", "-w", "1", u.web(), "80") // db has no way out
+	u.dockerSees()
+	u.tunnelled()
+
+	a := u.account()
+	a.gatewayStays()
+	a.routeByCLI()
+	a.breakAll(up)
+	u.visit(3)
 
 	before := u.web()
 	u.must(0, ``, "stop", "web")
@@ -184,7 +193,7 @@ func TestUp(t *testing.T) {
 	if after := u.web(); after == before || after == "" {
 		t.Errorf("stop and start left the public address at %s", before)
 	}
-	u.must(0, `5 ✓ Access`, up...)
+	u.speaks("LC_ALL=", "LANG=ko_KR.UTF-8").must(0, korean, up...)
 	list, err := exec.Command("docker", "ps", "-q", "--filter", "label=labsim.site="+u.site).Output()
 	if n := len(strings.Fields(string(list))); err != nil || n != 4 {
 		t.Errorf("%d containers of the site, want control, edge, web and db: %v", n, err)
@@ -195,9 +204,34 @@ func TestUp(t *testing.T) {
 	if len(last) > 0 {
 		t.Errorf("down left containers: %s", last)
 	}
-	u.must(0, `5 ✓ Access`, up...)
-	u.visit(3) // the count is on the volume
+	u.speaks("LABSIM_TUNNEL=1").must(0, `(?s)5 ✓ Access.*\n Next:  \S+ --site \S+ open web:80      \S+ --site \S+ ssh web  `, up...)
+	u.visit(4) // the count is on the volume
 	u.must(0, ``, "down", "--yes", "--volumes")
+}
+
+// korean are the five lines in Korean.
+const korean = ` 1 ✓ 사용자 지정 VPC +vpc-0\w+  10\.0\.0\.0/16
+ 2 ✓ 퍼블릭·프라이빗 서브넷 +퍼블릭 10\.0\.1\.0/24 · 프라이빗 10\.0\.2\.0/24
+ 3 ✓ 라우팅과 인터넷 게이트웨이 +igw-0\w+  퍼블릭: 0\.0\.0\.0/0 -> igw-0\w+
+ 4 ✓ 인스턴스 +web t3\.micro 10\.0\.1\.10 / [0-9.]+ · db t3\.small 10\.0\.2\.10
+ 5 ✓ 접속 +web: 포트 22, 80 응답 · db: web에게 포트 22, 5432 응답 · 인터넷과 호스트에는 응답하지 않음
+ 다음:  curl http://`
+
+// traces asks whether packets get through: which rule decides is in the answer,
+// and where it is no, all that is missing.
+func (u *user) traces() {
+	u.t.Helper()
+	u.must(1, `no: internet does not reach db on tcp/5432
+(?s:.*)
+because
+  ✗ db has no public address: nothing outside can send to it
+  ✗ the subnet of db can't answer: its route table private has no route to the internet gateway
+  ✗ no inbound rule of db's security groups \(db\) allows tcp/5432 from `, "trace", "internet", "db", "tcp/5432")
+	u.must(0, `yes: web reaches db on tcp/5432
+(?s:.*)  ✓ security group web allows all traffic to 0\.0\.0\.0/0
+(?s:.*)  ✓ security group db allows tcp/5432 from members of web
+  ✓ arrives at db, tcp/5432
+`, "trace", "web", "db", "tcp/5432")
 }
 
 // paste takes the ssh commands that labsim prints to a shell, with nothing of
