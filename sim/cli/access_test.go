@@ -35,19 +35,19 @@ func TestEveryNotHasAControl(t *testing.T) {
 			"web -> db tcp/22: answers",
 			"web -> db tcp/5432: answers",
 		}},
-		{"nothing public, nothing that answers there", "", []string{
+		{"the public address was taken away: nothing answers there", "", []string{
 			"internet -> db tcp/22: not",
 			"internet -> db tcp/5432: not",
-			"internet -> web tcp/22: not",
-			"internet -> web tcp/80: not",
+			"internet -> web tcp/22: answers",
+			"internet -> web tcp/80: answers",
 			"web -> db tcp/1: not, control 10.0.2.10:22, counted",
 			"web -> db tcp/22: answers",
 			"web -> db tcp/5432: answers",
 		}},
 	} {
 		ac := &access{bringUp: &bringUp{lab: l}, byName: map[string]instance{
-			"web": {ID: "i-web", Name: "web", PrivateIP: "10.0.1.10", PublicIP: c.web},
-			"db":  {ID: "i-db", Name: "db", PrivateIP: "10.0.2.10"},
+			"web": {ID: "i-web", Name: "web", State: "running", PrivateIP: "10.0.1.10", PublicIP: c.web},
+			"db":  {ID: "i-db", Name: "db", State: "running", PrivateIP: "10.0.2.10"},
 		}}
 		var got []string
 		for _, x := range ac.expectations() {
