@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,7 +15,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
+	"labsim/sim/agent/plugin"
 	"labsim/sim/engine/enginetest/dockerd"
 )
 
@@ -192,9 +196,55 @@ func TestEngineDies(t *testing.T) {
 		})
 	}
 	m.t = t
-	m.must(0, `5 ✓ Access`, "up")
+	m.cutOff()
 	m.must(0, ``, "down", "--yes", "--volumes")
 	if left, _ := filepath.Glob(m.engine.Lib() + "/labsim/*"); len(left) > 0 {
 		t.Errorf("down left %v", left)
 	}
+}
+
+// cutOff takes from the agent what makes its mounts reach containers, as an
+// engine that was killed sometimes does when it starts again.
+func (m *machine) cutOff() {
+	m.t.Helper()
+	if err := unshareMounts(m.process("agent"), plugin.Mounts); err != nil {
+		m.t.Fatal(err)
+	}
+	// There may be several on top of each other.
+	all := "cd " + m.engine.Disk() + "/plugins/*/propagated-mount && for d in guest vols/*; do umount $d && while umount $d; do :; done 2>/dev/null; done; ! mountpoint -q guest"
+	if out, err := m.engine.Inside("sh", "-c", all).CombinedOutput(); err != nil {
+		m.t.Fatalf("%s: %v\n%s", all, err, out)
+	}
+	m.must(0, ``, "stop", "db")
+	m.must(0, `5 ✓ Access`, "up")
+	before := m.visits
+	if m.visits = m.user.visits(); m.visits <= before {
+		m.t.Errorf("visit %d, before it was %d", m.visits, before)
+	}
+}
+
+// unshareMounts makes a shared mount of a process one that has no peers.
+func unshareMounts(pid int, point string) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid))
+		if err != nil {
+			done <- err
+			return
+		}
+		defer ns.Close()
+		for _, f := range []func() error{
+			func() error { return unix.Unshare(unix.CLONE_FS) },
+			func() error { return unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS) },
+			func() error { return unix.Mount("", point, "", unix.MS_PRIVATE, "") },
+			func() error { return unix.Mount("", point, "", unix.MS_SHARED, "") },
+		} {
+			if err == nil {
+				err = f()
+			}
+		}
+		done <- err
+	}()
+	return <-done
 }

@@ -45,6 +45,7 @@ type Agent struct {
 	node    string
 	data    string // directory
 	runDir  string // directory on the engine's machine
+	mounts  string // what is mounted below it reaches the engine
 	engine  *engine
 	driver  Driver
 	volumes *ebs.Store
@@ -55,6 +56,7 @@ type Agent struct {
 	setting sync.Mutex    // orders configs; held while one is applied
 	applied chan struct{} // closed when the first config has been applied
 	once    sync.Once     // closes applied
+	ends    chan error    // buffered: why the process has to end
 
 	mu       sync.Mutex // guards what follows, never held across I/O
 	version  uint64     // of the config tried last
@@ -81,9 +83,9 @@ type options struct {
 // network nor Docker.
 func newAgent(o options) (*Agent, error) {
 	a := &Agent{
-		site: o.site, build: o.build, node: o.node, data: o.data, runDir: o.runDir,
+		site: o.site, build: o.build, node: o.node, data: o.data, runDir: o.runDir, mounts: o.mounts,
 		engine: o.engine, driver: o.driver,
-		applied: make(chan struct{}),
+		applied: make(chan struct{}), ends: make(chan error, 1),
 		changes: newBroadcast(),
 	}
 	a.guestMount = &guestMount{source: a.guestDir(), target: filepath.Join(o.mounts, "guest")}
@@ -122,6 +124,16 @@ func (a *Agent) held() *heldConfig { return a.current.Load() }
 
 // changed tells those who read reports that there is a new one.
 func (a *Agent) changed() { a.changes.send() }
+
+// startAgain ends the process once it has answered what it is asked now; Docker
+// starts another. It returns err.
+func (a *Agent) startAgain(err error) error {
+	select {
+	case a.ends <- err:
+	default:
+	}
+	return err
+}
 
 // hooks are Docker's.
 func (a *Agent) hooks() map[string]hook {

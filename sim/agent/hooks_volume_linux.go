@@ -73,6 +73,9 @@ func (a *Agent) mountVolume(_ context.Context, in volumeRef) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.engine.propagates(a.mounts); err != nil {
+		return nil, a.startAgain(fmt.Errorf("volume %s: %w", in.Name, err))
+	}
 	// Written down after the mount: a crash in between leaves a mount without a
 	// user, which the next start takes away.
 	err = a.records.update(func(r *record) { r.use(in.Name, in.ID) })

@@ -66,8 +66,14 @@ func Run(ctx context.Context) error {
 	hooks.ready(a.hooks(), nil)
 	go a.run(ctx)
 	idle.Soon()
-	<-ctx.Done()
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.ends:
+		last, cancel := context.WithTimeout(ctx, hookLimit)
+		defer cancel()
+		return errors.Join(err, srv.Shutdown(last))
+	}
 }
 
 // lockFile, in the data directory, belongs to the one agent of a site.

@@ -57,11 +57,12 @@ func New(t testing.TB) *Engine {
 	t.Cleanup(func() {
 		e.PowerOff()
 		e.removeCgroups()
+		log := e.tail()
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("the engine's log ends with:\n%s", e.tail())
+			t.Logf("the engine's log ends with:\n%s", log)
 		}
 	})
 	for _, d := range []string{"docker", "lib", "etc"} {
