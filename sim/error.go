@@ -31,8 +31,12 @@ const (
 	CodeUnsupported                 = "Unsupported"
 	CodeUnsupportedOperation        = "UnsupportedOperation"
 	CodeInternalError               = "InternalError"
+	CodeUnavailable                 = "Unavailable"
 	CodeDryRun                      = "DryRunOperation"
 )
+
+// NoSpace is in every message about a full disk of the engine's machine.
+const NoSpace = "no space left on the engine's disk"
 
 // ErrorCode returns the code of the Error in err's chain, or "" where there is none.
 func ErrorCode(err error) string {

@@ -23,6 +23,7 @@ import (
 	"labsim/sim"
 	"labsim/sim/ec2"
 	"labsim/sim/ec2/wire"
+	"labsim/sim/store/storetest"
 )
 
 // TestBadDays is what people do to a lab on an engine that lives: they end
@@ -38,6 +39,7 @@ func TestBadDays(t *testing.T) {
 	}
 	t.Run("processes killed", func(t *testing.T) { u.as(t).processesKilled() })
 	t.Run("containers gone", func(t *testing.T) { u.as(t).containersGone() })
+	t.Run("state of another version", func(t *testing.T) { u.as(t).otherVersion() })
 	u.t = t
 	u.must(0, ``, "down", "--all", "--yes", "--volumes")
 	u.nothingLeft()
@@ -274,6 +276,35 @@ func (u *user) containersGone() {
 		u.t.Errorf("visit %d, before it was %d: the volume's data has gone", after, before)
 	}
 	u.whole()
+}
+
+// otherVersion: a state that control does not understand is refused and kept, and
+// `up` says so with control's own words.
+func (u *user) otherVersion() {
+	before := u.visits()
+	volume, err := exec.Command("docker", "volume", "inspect", "-f", "{{.Mountpoint}}", u.site+"-state").Output()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	file := filepath.Join(strings.TrimSpace(string(volume)), "world.db")
+	write := func(format int) (was int) {
+		u.t.Helper()
+		if out, err := exec.Command("docker", "stop", u.site+"-control").CombinedOutput(); err != nil {
+			u.t.Fatalf("%v: %s", err, out)
+		}
+		if was, err = storetest.SetFormat(file, format); err != nil {
+			u.t.Fatal(err)
+		}
+		return was
+	}
+	was := write(999)
+	u.must(1, `(?s)control of the site `+u.site+` does not start: /state/world.db was written by a newer labsim \(format 999; this one knows up to \d+\)\n.*Run the newer labsim again`, "up")
+	u.must(1, `control이 시작하지 못합니다: /state/world.db은\(는\) 더 새로운 labsim이 작성했습니다\(형식 999,`, "--lang", "ko", "up") // Docker keeps starting it
+	write(was)
+	u.must(0, `5 ✓ Access`, "up")
+	if after := u.visits(); after <= before {
+		u.t.Errorf("visit %d, before it was %d", after, before)
+	}
 }
 
 func (u *user) visits() (n int) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"labsim/sim"
 	"labsim/sim/agent"
 	"labsim/sim/agent/oneshot"
 	"labsim/sim/cli"
@@ -66,6 +67,6 @@ func exit(err error) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "labsim:", err)
+	fmt.Fprintln(os.Stderr, sim.LastWords(err))
 	return 1
 }

@@ -141,7 +141,8 @@ func newWorld(o *Options, st state) (*world.World, error) {
 		PublicPool: world.AddrRange{First: at(firstPublic), Last: at(lastPublic)},
 	}, st.rows)
 	if err != nil {
-		return nil, err
+		return nil, &sim.Failure{What: sim.T("the state of labsim can't be read by this build"), Err: err,
+			Next: []sim.Text{sim.T("Run the labsim that wrote it. The file is as it was.")}}
 	}
 	return w, w.Update(func(tx *world.Tx) error {
 		_, err := tx.EnsureImage(world.EnsureImage{

@@ -235,7 +235,7 @@ func (s *Store) lowSpace(id sim.VolumeID) string {
 	if unix.Statfs(s.dir, &st) != nil || st.Bavail*uint64(st.Bsize) >= least {
 		return ""
 	}
-	return fmt.Sprintf("volume %s: no space left on the engine's disk, which holds its data", id)
+	return fmt.Sprintf("volume %s: %s, which holds its data", id, sim.NoSpace)
 }
 
 func (s *Store) checkSize(v dataplane.Volume) error {
@@ -295,7 +295,7 @@ func same(a, b dataplane.Volume) bool {
 // full words the one error that a user can do something about.
 func full(id sim.VolumeID, err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("volume %s: no space left on the engine's disk: %w", id, err)
+		return fmt.Errorf("volume %s: %s: %w", id, sim.NoSpace, err)
 	}
 	if err != nil {
 		return fmt.Errorf("volume %s: %w", id, err)

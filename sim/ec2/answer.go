@@ -32,6 +32,7 @@ var statuses = map[string]int{
 	"OptInRequired":                http.StatusForbidden,
 	sim.CodeDryRun:                 http.StatusPreconditionFailed,
 	sim.CodeInternalError:          http.StatusInternalServerError,
+	sim.CodeUnavailable:            http.StatusServiceUnavailable,
 	"InsufficientInstanceCapacity": http.StatusInternalServerError,
 }
 

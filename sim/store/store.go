@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -74,9 +75,10 @@ func (s *Store) Rows() iter.Seq2[world.Change, error] {
 	}
 }
 
-// Commit makes the changes durable, all of them or, with an error, none.
+// Commit makes the changes durable, all of them or, with an error, none. A full
+// disk is a *sim.Error, for whoever asked for the change.
 func (s *Store) Commit(changes []world.Change) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
 		for _, c := range changes {
 			if err := write(tx, c); err != nil {
 				return fmt.Errorf("%s %s: %w", c.Table, c.ID, err)
@@ -84,6 +86,10 @@ func (s *Store) Commit(changes []world.Change) error {
 		}
 		return nil
 	})
+	if noSpace(err) {
+		return sim.Errorf(sim.CodeUnavailable, "There is %s, where labsim keeps its state; nothing was changed", sim.NoSpace)
+	}
+	return err
 }
 
 func write(tx *bbolt.Tx, c world.Change) error {
@@ -163,6 +169,9 @@ func backUp(db *bbolt.DB, path string) error {
 }
 
 func migrationFailure(path string, have, want int, err error) error {
+	if noSpace(err) {
+		return fullFailure(path, err)
+	}
 	return &sim.Failure{
 		What: sim.T("%s is of format %d and could not be brought to format %d", path, have, want),
 		Next: []sim.Text{sim.T("Run the labsim that wrote it. The file is as it was.")},
@@ -178,8 +187,22 @@ func foreign(path string, err error) error {
 	}
 }
 
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+func fullFailure(path string, err error) error {
+	return &sim.Failure{
+		What: sim.T("there is no space left on the disk that holds %s", path),
+		Next: []sim.Text{sim.T("Free some space and start again. The file was not changed.")},
+		Err:  err,
+	}
+}
+
 func openFailure(path string, err error) error {
 	switch {
+	case noSpace(err):
+		return fullFailure(path, err)
 	case errors.Is(err, berrors.ErrTimeout):
 		return &sim.Failure{
 			What: sim.T("%s is in use by another labsim", path),

@@ -48,8 +48,10 @@ var _ = add(map[string]string{
 	"the container %s exists and was not made by labsim":      "컨테이너 %s이(가) 이미 있으며 labsim이 만든 것이 아닙니다",
 
 	// control and agent
-	"labsim is not up (site %s)":               "labsim이 실행 중이 아닙니다(사이트 %s)",
-	"control of the site %s does not run: %s":  "사이트 %s의 control이 실행 중이 아닙니다: %s",
+	"labsim is not up (site %s)":                "labsim이 실행 중이 아닙니다(사이트 %s)",
+	"control of the site %s does not run: %s":   "사이트 %s의 control이 실행 중이 아닙니다: %s",
+	"control of the site %s does not start: %s": "사이트 %s의 control이 시작하지 못합니다: %s",
+	"what it has is in the Docker volume %s; labsim down --all forgets it, and keeps the data of the volumes": "control의 상태는 Docker 볼륨 %s에 있습니다. labsim down --all은 상태를 지우고 볼륨의 데이터는 남깁니다",
 	"control's token can't be read":            "control의 토큰을 읽을 수 없습니다",
 	"control does not answer":                  "control이 응답하지 않습니다",
 	"the agent %s does not connect to control": "에이전트 %s이(가) control에 연결하지 않습니다",

@@ -9,6 +9,9 @@ var _ = add(map[string]string{
 
 	"%s is not a state file of labsim, or is damaged":                    "%s은(는) labsim 상태 파일이 아니거나 손상되었습니다",
 	"Move it away and start again. The file was not changed.":            "파일을 다른 곳으로 옮기고 다시 시작하십시오. 파일은 변경되지 않았습니다.",
+	"the state of labsim can't be read by this build":                    "이 빌드는 labsim의 상태를 읽을 수 없습니다",
+	"there is no space left on the disk that holds %s":                   "%s이(가) 있는 디스크에 남은 공간이 없습니다",
+	"Free some space and start again. The file was not changed.":         "공간을 확보한 뒤 다시 시작하십시오. 파일은 변경되지 않았습니다.",
 	"%s is in use by another labsim":                                     "다른 labsim이 %s을(를) 사용 중입니다",
 	"End the other one, or wait until it has ended.":                     "다른 labsim을 종료하거나 끝날 때까지 기다리십시오.",
 	"%s can't be opened":                                                 "%s을(를) 열 수 없습니다",

@@ -83,11 +83,11 @@ func (e *Engine) ensureControl(ctx context.Context, spec controlSpec, portAsked 
 		c := list[0]
 		have, _ := strconv.Atoi(c.Labels[sim.LabelPort])
 		if c.Labels[sim.LabelHash] == spec.hash() && (have == spec.Port || !portAsked) && c.State != container.StateDead {
-			if c.State == container.StateRunning || c.State == container.StateRestarting {
+			if c.State == container.StateRunning {
 				return have, changed, nil
 			}
 			changed = true
-			err := e.c.ContainerStart(ctx, c.ID, container.StartOptions{})
+			err := e.startAgain(ctx, c)
 			if !portTaken(err) && !notFound(err) {
 				return have, changed, err
 			}
@@ -104,6 +104,16 @@ func (e *Engine) ensureControl(ctx context.Context, spec controlSpec, portAsked 
 		changed = true
 	}
 	return 0, changed, fmt.Errorf("container %s: made and removed by somebody else at the same time", e.site.Control())
+}
+
+// startAgain starts a control that has ended. One that Docker is about to start
+// by itself may have to wait for that up to a minute.
+func (e *Engine) startAgain(ctx context.Context, c container.Summary) error {
+	if c.State == container.StateRestarting {
+		now := 0
+		return e.c.ContainerRestart(ctx, c.ID, container.StopOptions{Timeout: &now})
+	}
+	return e.c.ContainerStart(ctx, c.ID, container.StartOptions{})
 }
 
 func pause(ctx context.Context, d time.Duration) {

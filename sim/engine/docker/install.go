@@ -205,16 +205,56 @@ func (e *Engine) await(ctx context.Context, c *Control) error {
 	defer cancel()
 	var v version
 	var last error
+	refused := make(chan error, 1)
+	go func() { refused <- e.refusal(ctx) }()
 	for wait := 20 * time.Millisecond; ; wait = min(wait*3/2, 250*time.Millisecond) {
 		v, last = e.ask(ctx, c)
 		if last == nil && v.Build == c.Build && v.AgentConnected && v.AgentBuild == c.Build {
 			return nil
 		}
+		select {
+		case err := <-refused:
+			if err != nil {
+				return err
+			}
+		case <-time.After(wait):
+		}
 		if ctx.Err() != nil {
 			return e.silent(context.WithoutCancel(ctx), v, last)
 		}
-		pause(ctx, wait)
 	}
+}
+
+// refusal returns once control has ended and said why it can't go on, or with
+// nil when ctx ends. One that ends without a word is started again by Docker.
+func (e *Engine) refusal(ctx context.Context) error {
+	for ctx.Err() == nil {
+		ended, errs := e.c.ContainerWait(ctx, e.site.Control(), container.WaitConditionNextExit)
+		// The one before this may have been over before it was waited for.
+		if f := e.refused(ctx); f != nil {
+			return f
+		}
+		select {
+		case <-ended:
+		case <-errs:
+			pause(ctx, 100*time.Millisecond) // another labsim makes it anew
+		}
+	}
+	return nil
+}
+
+// refused reads why control has ended; nil: it runs, or did not say.
+func (e *Engine) refused(ctx context.Context) error {
+	in, err := e.c.ContainerInspect(ctx, e.site.Control())
+	if err != nil || in.State.ExitCode == 0 || in.State.Running && !in.State.Restarting {
+		return nil
+	}
+	f := sim.ReadLastWords(e.lastWords(ctx))
+	if f == nil {
+		return nil
+	}
+	return &sim.Failure{What: sim.T("control of the site %s does not start: %s", string(e.site), f.What), Err: f.Err,
+		Next: append(f.Next, sim.T("what it has is in the Docker volume %s; labsim down --all forgets it, and keeps the data of the volumes", e.site.StateVolume()))}
 }
 
 // ask asks control for its version, and reads its token before the first time.
