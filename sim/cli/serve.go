@@ -116,8 +116,7 @@ func (a *app) findSimulated(ctx context.Context) (*box, error) {
 // simulatedBox finds or starts the background process.
 func (a *app) simulatedBox(ctx context.Context, ls *lines, f upFlags) (*box, boxVersion, error) {
 	if a.engine == "" {
-		a.errorln(sim.T("there is no Docker on this machine, so nothing in this lab is real: instances and packets are simulated"))
-		a.errorln(sim.T("for the real thing install Docker: https://docs.docker.com/get-docker/"))
+		a.errorln(sim.T("there is no Docker on this machine, so nothing in this lab is real: instances and packets are simulated; %s", getDocker))
 	}
 	label := " "
 	ls.start(label, sim.T("no Docker"))
@@ -237,13 +236,15 @@ func (a *app) stopSimulated(ctx context.Context) error {
 	return a.removeState()
 }
 
+var getDocker = sim.T("for the real thing install Docker: https://docs.docker.com/get-docker/")
+
 // needsMachine refuses what only instances that really run can do.
 func (b *box) needsMachine(i instance) error {
 	if !b.simulated {
 		return nil
 	}
 	return &sim.Failure{What: sim.T("instance %s is simulated: nothing runs in it", i.Name),
-		Next: []sim.Text{sim.T("for the real thing install Docker: https://docs.docker.com/get-docker/")}}
+		Next: []sim.Text{getDocker}}
 }
 
 // simulatedMark stands behind what is shown of instances that don't really run.
