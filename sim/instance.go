@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -140,6 +141,19 @@ func PublicDNSName(r Region, a netip.Addr) string {
 	}
 	return "ec2-" + dashed(a) + "." + string(r) + ".compute.amazonaws.com"
 }
+
+// IsHostname reports whether a guest may call itself so: labels of letters, digits
+// and hyphens (RFC 1123, 2.1), in all no longer than Linux has room for.
+func IsHostname(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label || strings.Trim(label, hostnameLetters) != "" {
+			return false
+		}
+	}
+	return len(s) <= 64
+}
+
+const hostnameLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
 // PrivateDNSName returns the name of a private address.
 func PrivateDNSName(r Region, a netip.Addr) string {

@@ -20,6 +20,9 @@ const (
 	TagName  = "Name"
 	TagLab   = "labsim:lab"   // the lab that made the resource
 	TagMount = "labsim:mount" // on a volume: where the guest finds its file system
+	// TagHostname on an instance is what its guest calls itself, in place of EC2's
+	// name for its private address.
+	TagHostname = "labsim:hostname"
 	// TagInternet on an internet gateway says which internet is behind it: with
 	// InternetReal the machine's own, else the site's public range alone.
 	TagInternet  = "labsim:internet"

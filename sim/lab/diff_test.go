@@ -119,6 +119,7 @@ func TestChanges(t *testing.T) {
 			[]string{"0 delete instance web (data)", "4 create key-pair other", "4 create instance web"}},
 		{"labels", []string{"  web:\n    image: labsim/linux", "  web:\n    image: labsim/linux\n    labels: { team: blue, empty: '' }"},
 			[]string{"4 update instance web"}},
+		{"hostname", []string{"  web:\n    image: labsim/linux", "  web:\n    image: labsim/linux\n    hostname: www"}, []string{"4 update instance web"}},
 		{"instance removed", []string{base[strings.Index(base, "  db:\n    image"):strings.Index(base, "\nvolumes:\n")], ""},
 			[]string{"0 delete instance db (data)", "4 update volume db-data"}},
 		{"volume removed", append([]string{"\nvolumes:\n  db-data:\n    x-labsim-volume: { size: 2, type: gp3 }\n", ""}, noVolume...),

@@ -160,6 +160,8 @@ func (d *differ) instance(x Instance) {
 		restart(sim.Cmd("attach-volume %s", strings.Join(d.detached(x, is), ", ")))
 	case str(is.InstanceType) != x.Type:
 		restart(sim.Cmd("instance_type %s", x.Type))
+	case tag(is.Tags, sim.TagHostname) != x.Hostname: // which a guest is born with
+		restart(sim.Cmd("hostname %s", x.Hostname))
 	case state == sim.StateStopped || state == sim.StateStopping:
 		d.add(StepInstances, Start, "instance", x.Name, func(ctx context.Context, r *run) error { return r.start(ctx, id) })
 		d.detail(sim.Cmd("start"))
@@ -272,6 +274,9 @@ func (r *run) launch(ctx context.Context, x Instance) error {
 	tags := map[string]string{}
 	maps.Copy(tags, x.Tags)
 	tags[tagLaunch] = r.changes.lab.launchDigest(x)
+	if x.Hostname != "" {
+		tags[sim.TagHostname] = x.Hostname
+	}
 	in.TagSpecifications[0].Tags = append(in.TagSpecifications[0].Tags, wireTags(tags)...)
 	if x.KeyName != "" {
 		in.KeyName = &x.KeyName
@@ -318,7 +323,7 @@ func (r *run) stop(ctx context.Context, id string) error {
 }
 
 // restart changes what of an instance can be changed only while it is stopped:
-// its type and its volumes.
+// its type, its volumes, the name that its guest gives itself.
 func (r *run) restart(ctx context.Context, x Instance, is wire.Instance) error {
 	id := str(is.InstanceId)
 	if err := r.stop(ctx, id); err != nil {
@@ -330,10 +335,25 @@ func (r *run) restart(ctx context.Context, x Instance, is wire.Instance) error {
 			return err
 		}
 	}
+	if err := r.setHostname(ctx, x, is); err != nil {
+		return err
+	}
 	if err := r.attach(ctx, x, is); err != nil {
 		return err
 	}
 	return r.do(ctx, "StartInstances", &wire.StartInstancesRequest{InstanceIds: []string{id}}, nil)
+}
+
+func (r *run) setHostname(ctx context.Context, x Instance, is wire.Instance) error {
+	of, tags := []string{str(is.InstanceId)}, []wire.Tag{{Key: ptr(sim.TagHostname), Value: &x.Hostname}}
+	switch {
+	case tag(is.Tags, sim.TagHostname) == x.Hostname:
+		return nil
+	case x.Hostname == "":
+		tags[0].Value = nil
+		return r.do(ctx, "DeleteTags", &wire.DeleteTagsRequest{Resources: of, Tags: tags}, nil)
+	}
+	return r.do(ctx, "CreateTags", &wire.CreateTagsRequest{Resources: of, Tags: tags}, nil)
 }
 
 // attach gives an instance its volumes back, each at the device of its launch.

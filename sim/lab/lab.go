@@ -71,6 +71,7 @@ type Instance struct {
 	Name      string
 	Image     string
 	Type      string
+	Hostname  string // "": as EC2 names the private address
 	KeyName   string
 	Subnet    string
 	PrivateIP netip.Addr // zero: EC2 chooses

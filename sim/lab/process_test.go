@@ -48,7 +48,9 @@ func TestServiceRefused(t *testing.T) {
 		"environment: { A: 1 }":                           "lab.yaml:9: a: environment, user and working_dir are those of command",
 		"command: [env]\n    environment: [ HOME ]":       "lab.yaml:9: a: the variable HOME has no value",
 		"command: [env]\n    environment: { \"a b\": 1 }": "lab.yaml:9: a: \"a b\" can't be a variable",
-		"hostname: web":                                   "lab.yaml:9: services.a.hostname is refused: EC2 names an instance after its private address",
+		"domainname: web":                                 "lab.yaml:9: services.a.domainname is refused: EC2 names an instance after its private address",
+		"hostname: a_b":                                   "lab.yaml:9: services.a.hostname: \"a_b\" can't be the name of a host",
+		"hostname: ''":                                    "lab.yaml:9: services.a.hostname: \"\" can't be the name of a host",
 		"command: [" + strings.Repeat("x,", 8000) + "x]":  "EC2 allows 16384",
 	} {
 		_, ps := Load("lab.yaml", []byte(fmt.Sprintf(processLab, text)))

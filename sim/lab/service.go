@@ -28,7 +28,7 @@ var refusedService = map[string]sim.Text{
 	"extends": reachesHost, "volumes_from": reachesHost, "credential_spec": reachesHost, "runtime": reachesHost,
 	"use_api_socket": reachesHost, "external_links": reachesHost, "tmpfs": isEC2, "provider": reachesHost,
 	"build": noBuild, "ports": openPort, "expose": openPort, "links": isEC2, "dns": isEC2, "dns_search": isEC2, "dns_opt": isEC2,
-	"extra_hosts": isEC2, "mac_address": isEC2, "container_name": isEC2, "domainname": dnsName, "hostname": dnsName,
+	"extra_hosts": isEC2, "mac_address": isEC2, "container_name": isEC2, "domainname": dnsName,
 	"restart": lifecycle, "deploy": lifecycle, "scale": lifecycle, "healthcheck": isEC2, "profiles": lifecycle,
 	"stop_signal": lifecycle, "stop_grace_period": lifecycle, "init": lifecycle,
 	"mem_limit": byType, "cpus": byType, "cpuset": byType, "memswap_limit": byType, "mem_reservation": byType,
@@ -47,6 +47,11 @@ func (r *reader) service(name string, v source.Value) {
 		"volumes":    func(v source.Value) { v.Items(func(v source.Value) { r.mount(&x, v) }) },
 		"depends_on": func(v source.Value) { r.dependsOn(name, v) },
 		"labels":     func(v source.Value) { r.labels(x.Tags, v) },
+		"hostname": func(v source.Value) {
+			if x.Hostname = v.Str(); !sim.IsHostname(x.Hostname) {
+				v.Bad(sim.T("%s: %q can't be the name of a host", v.Path, x.Hostname))
+			}
+		},
 		// Compose has ways of its own to write these: its reader is asked later.
 		"command": r.process(name), "entrypoint": r.process(name), "environment": r.process(name),
 		"working_dir": r.process(name), "user": r.process(name),

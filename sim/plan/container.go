@@ -59,6 +59,9 @@ func (p *planner) container(i sim.Instance) (c engine.Container, missing string)
 			Network: p.names.subnets[e.Subnet], ENI: e.ID, Addr: e.PrivateIP, MAC: e.MAC,
 		})
 	}
+	if own := i.Tags.Value(sim.TagHostname); sim.IsHostname(own) {
+		c.Hostname = own
+	}
 	if len(c.Interfaces) == 0 {
 		return c, "the instance has no network interface"
 	}

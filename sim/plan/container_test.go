@@ -2,6 +2,7 @@ package plan
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,6 +10,22 @@ import (
 	"labsim/sim"
 	"labsim/sim/engine"
 )
+
+// A name of the owner's own is what the guest calls itself, if it can be one.
+func TestHostname(t *testing.T) {
+	for name, want := range map[string]string{
+		"www": "www", "www.example": "www.example", "": "ip-10-0-1-10.ec2.internal", "a b": "ip-10-0-1-10.ec2.internal",
+		"-x": "ip-10-0-1-10.ec2.internal", "a..b": "ip-10-0-1-10.ec2.internal", strings.Repeat("a", 64): "ip-10-0-1-10.ec2.internal",
+	} {
+		s := given(t, lab, standing).with(func(i *sim.Instance) {
+			i.Status = sim.InstanceStatus{State: sim.StatePending}
+			i.Tags = i.Tags.With(sim.TagHostname, name)
+		})
+		if got := s.plan(t).Steps[0].Container.Hostname; got != want {
+			t.Errorf("%q: the guest is %q, want %q", name, got, want)
+		}
+	}
+}
 
 func TestContainer(t *testing.T) {
 	s := given(t, lab, standing).with(func(i *sim.Instance) { i.Status = sim.InstanceStatus{State: sim.StatePending} })

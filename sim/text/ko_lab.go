@@ -29,6 +29,7 @@ var _ = add(map[string]string{
 	"the size of an instance follows from instance_type":                                                                                                            "인스턴스의 크기는 instance_type이 정합니다",
 	"EC2 names an instance after its private address: ip-10-0-1-10":                                                                                                 "EC2는 인스턴스의 이름을 프라이빗 주소로 정합니다: ip-10-0-1-10",
 	"%s: the variable %s has no value: labsim reads no variables of your environment":                                                                               "%s: 변수 %s의 값이 없습니다. labsim은 환경 변수를 읽지 않습니다",
+	"%s: %q can't be the name of a host":                                                                                                                            "%s: %q은(는) 호스트 이름이 될 수 없습니다",
 	"%s: %q can't be a variable of a process":                                                                                                                       "%s: %q은(는) 프로세스의 변수가 될 수 없습니다",
 	"%s: environment, user and working_dir are those of command or entrypoint, and it has neither":                                                                  "%s: environment, user, working_dir는 command나 entrypoint의 것인데 둘 다 없습니다",
 	"subnets are made by labsim, from ipam and x-labsim-subnet":                                                                                                     "서브넷은 labsim이 ipam과 x-labsim-subnet으로 만듭니다",
