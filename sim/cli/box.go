@@ -54,6 +54,7 @@ type boxVersion struct {
 type boxStatus struct {
 	Version   uint64
 	Converged bool
+	Steps     []struct{ Kind, Resource string } // what is left to do
 	Problems  []dataplane.Problem
 }
 

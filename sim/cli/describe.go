@@ -166,11 +166,10 @@ func (b *box) instances(ctx context.Context, filters []wire.Filter) ([]instance,
 	return list, nil
 }
 
-// running waits until the instances run and their user data has ended; it shows
-// what hinders one that does not get on.
+// running waits until the instances run.
 func (u *bringUp) running(ctx context.Context, ids map[string]string, label string) error {
 	waiting := slices.Sorted(maps.Keys(ids))
-	return u.box.watch(ctx, func(s boxStatus) (bool, error) {
+	return u.box.await(ctx, u.lines.note, func(boxStatus) (bool, error) {
 		list, err := u.box.instances(ctx, ofLab(u.lab.Name))
 		if err != nil {
 			return false, err
@@ -189,9 +188,6 @@ func (u *bringUp) running(ctx context.Context, ids map[string]string, label stri
 		}
 		if len(waiting) > 0 {
 			u.lines.update(label, sim.T("%s: waiting for %s", stepTitle(lab.StepInstances), strings.Join(waiting, ", ")))
-			for _, p := range s.Problems {
-				u.lines.update(label, sim.Cmd("%s: %s: %s", stepTitle(lab.StepInstances), p.Resource, p.Message))
-			}
 		}
 		return len(waiting) == 0, nil
 	})

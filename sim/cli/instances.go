@@ -34,7 +34,7 @@ func (a *app) lifecycle(name string, short sim.Text, until sim.InstanceState, do
 			if err := do(ctx, b, ids); err != nil {
 				return a.failed(ctx, b, err)
 			}
-			if err := b.reach(ctx, ids, until); err != nil {
+			if err := b.reach(ctx, a.errorln, ids, until); err != nil {
 				return err
 			}
 			_, err = a.saveHostKeys(ctx, b)
@@ -61,8 +61,8 @@ func (a *app) lifecycleCommands() []*cobra.Command {
 }
 
 // reach waits until all instances have a state, and the machine is what the world says.
-func (b *box) reach(ctx context.Context, ids []string, state sim.InstanceState) error {
-	return b.watch(ctx, func(s boxStatus) (bool, error) {
+func (b *box) reach(ctx context.Context, tell func(sim.Text), ids []string, state sim.InstanceState) error {
+	return b.await(ctx, tell, func(s boxStatus) (bool, error) {
 		var out wire.DescribeInstancesResult
 		if err := b.ec2.Do(ctx, "DescribeInstances", &wire.DescribeInstancesRequest{InstanceIds: ids}, &out); err != nil {
 			return false, err

@@ -54,6 +54,16 @@ func (l *lines) update(label string, t sim.Text) {
 	l.now = label + "%s " + strings.ReplaceAll(l.a.say(t), "%", "%%")
 }
 
+// note prints what is worth knowing while a step goes on, above its line.
+func (l *lines) note(t sim.Text) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stop != nil {
+		fmt.Fprint(l.w, "\r\x1b[2K")
+	}
+	l.a.errorln(t)
+}
+
 // end turns the step into a tick or a cross.
 func (l *lines) end(ok bool, label, s string) {
 	if l.stop != nil {
@@ -93,8 +103,8 @@ func (l *lines) spin(stop, done chan struct{}) {
 	for i := 0; ; i++ {
 		l.mu.Lock()
 		line := fmt.Sprintf(l.now, string([]rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")[i%10]))
-		l.mu.Unlock()
 		fmt.Fprintf(l.w, "\r\x1b[2K%s", cut(line, l.columns()))
+		l.mu.Unlock()
 		select {
 		case <-stop:
 			return

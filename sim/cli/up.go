@@ -145,12 +145,14 @@ type bringUp struct {
 }
 
 func (u *bringUp) options() lab.Options {
-	return lab.Options{Region: u.region, SaveKey: u.app.saveKey, HasKey: u.app.hasKey, Wait: u.box.waitFor}
+	return lab.Options{Region: u.region, SaveKey: u.app.saveKey, HasKey: u.app.hasKey, Wait: u.box.waiter(u.lines.note)}
 }
 
-// waitFor calls done whenever the world or the machine changes.
-func (b *box) waitFor(ctx context.Context, done func(context.Context) (bool, error)) error {
-	return b.watch(ctx, func(boxStatus) (bool, error) { return done(ctx) })
+// waiter makes package lab wait as everybody here does.
+func (b *box) waiter(tell func(sim.Text)) func(context.Context, func(context.Context) (bool, error)) error {
+	return func(ctx context.Context, done func(context.Context) (bool, error)) error {
+		return b.await(ctx, tell, func(boxStatus) (bool, error) { return done(ctx) })
+	}
 }
 
 func (u *bringUp) apply(ctx context.Context) error {

@@ -83,6 +83,7 @@ var _ = add(map[string]string{
 	"this labsim is no static Linux program for %s, and its source is not here to build one": "이 labsim은 %s용 정적 Linux 프로그램이 아니고, 새로 빌드할 소스도 여기에 없습니다",
 	"the Linux part of labsim could not be built: %s":                                        "labsim의 Linux 부분을 빌드하지 못했습니다: %s",
 	"labsim does not answer at %s":                                                           "labsim이 %s에서 응답하지 않습니다",
+	"it does not get on: %s: %s":                                                             "더 진행되지 않습니다: %s: %s",
 	"the connection to labsim broke":                                                         "labsim과의 연결이 끊어졌습니다",
 	"control speaks protocol %d, this labsim %d":                                             "control의 프로토콜은 %d, 이 labsim은 %d입니다",
 	"Usage:":                 "사용법:",

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"labsim/sim"
+)
+
+// script is a control whose status changes as time goes by.
+type script []struct {
+	after  time.Duration
+	status string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s script) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, w := io.Pipe()
+	context.AfterFunc(r.Context(), func() { w.CloseWithError(r.Context().Err()) })
+	go func() {
+		for _, x := range s {
+			select {
+			case <-time.After(x.after):
+			case <-r.Context().Done():
+				return
+			}
+			if _, err := io.WriteString(w, x.status); err != nil {
+				return
+			}
+		}
+	}()
+	return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
+}
+
+// A wait goes on as long as something moves; what is wrong is told once, and ends
+// it where nothing moves any more.
+func TestAwait(t *testing.T) {
+	status := func(converged bool, steps int, problems ...string) string {
+		s := boxStatus{Converged: converged}
+		for i := range steps {
+			s.Steps = append(s.Steps, struct{ Kind, Resource string }{"start", string(rune('a' + i))})
+		}
+		for _, p := range problems {
+			s.Problems = append(s.Problems, struct{ Resource, Message string }{"i-1", p})
+		}
+		data, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	for _, c := range []struct {
+		name   string
+		box    script
+		told   []string
+		fails  string
+		within time.Duration
+	}{
+		{"tried again and again", script{{0, status(false, 2)}, {time.Second, status(false, 2, "no room")}, {20 * time.Second, status(false, 2, "no room", "no time")},
+			{20 * time.Second, status(false, 2, "no room")}, {20 * time.Hour, ""}}, []string{"i-1: no room", "i-1: no time"}, "it does not get on: i-1: no room", stallLimit},
+		{"slow, and something was wrong", script{{0, status(false, 3, "no room")}, {50 * time.Second, status(false, 2, "no room")}, {50 * time.Second, status(false, 1, "no room")},
+			{50 * time.Second, status(true, 0)}}, []string{"i-1: no room"}, "", 150 * time.Second},
+		{"slow, and nothing is wrong", script{{0, status(false, 1)}, {time.Hour, status(true, 0)}}, nil, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &box{endpoint: "http://box", http: &http.Client{Transport: c.box}}
+				var told []string
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+				defer cancel()
+				began := time.Now()
+				err := b.await(ctx, func(x sim.Text) { told = append(told, x.String()) }, func(s boxStatus) (bool, error) { return s.Converged, nil })
+				switch {
+				case c.within == 0:
+					if ctx.Err() == nil {
+						t.Errorf("it ended after %v: %v", time.Since(began), err)
+					}
+				case c.fails == "" && err != nil, c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
+					t.Errorf("%v, want %q", err, c.fails)
+				case time.Since(began) != c.within:
+					t.Errorf("it took %v, want %v", time.Since(began), c.within)
+				}
+				if !slices.Equal(told, c.told) {
+					t.Errorf("told %q, want %q", told, c.told)
+				}
+			})
+		})
+	}
+}
