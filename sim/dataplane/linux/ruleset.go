@@ -121,12 +121,14 @@ func memberSet(g dataplane.SecurityGroup) set {
 }
 
 // spoofChain lets in what comes from an interface with that interface's own
-// address, and from the internet what doesn't claim to come from the VPC.
+// address, and from the internet what doesn't claim to come from the VPC. The
+// order is by how often: most of all packets meet one lookup.
 func spoofChain(v dataplane.VPC) chain {
 	c := chain{name: "c_spoof", hook: base(nftables.ChainTypeFilter, "prerouting", nftables.ChainHookPrerouting, -300, nftables.ChainPolicyDrop)}
 	c.rules = []rule{
 		newRule(iif("lo"), accept),
 		newRule(notIPv4(), drop),
+		newRule(iifSaddrIn("eni_src"), accept),
 	}
 	for _, p := range v.CIDRs {
 		c.rules = append(c.rules, newRule(iif(gatewayLink), saddr(p), count(dropSpoofed), drop))
@@ -134,7 +136,6 @@ func spoofChain(v dataplane.VPC) chain {
 	c.rules = append(c.rules,
 		newRule(iif(gatewayLink), accept),
 		newRule(iifIn("eni_nochk"), accept),
-		newRule(iifSaddrIn("eni_src"), accept),
 		newRule(count(dropSpoofed), drop))
 	return c
 }
@@ -175,10 +176,14 @@ func egressChain() chain {
 }
 
 // gatewayChain drops what leads nowhere. It asks every packet, so that a route
-// or a public address that was taken away cuts connections at once.
+// or a public address that was taken away cuts connections at once. What goes to
+// an interface's own address is most of it, and comes first.
 func gatewayChain(public netip.Prefix) chain {
 	c := chain{name: "c_gateway", hook: forward(prioGateway)}
-	c.rules = []rule{newRule(oif(noRouteLink), count(dropNoRoute), drop)}
+	c.rules = []rule{
+		newRule(oifDaddrIn("eni_src"), accept),
+		newRule(oif(noRouteLink), count(dropNoRoute), drop),
+	}
 	toInternet := func(p ...part) { c.rules = append(c.rules, newRule(append([]part{oif(gatewayLink)}, p...)...)) }
 	toInternet(saddrNotIn("pubsrc"), count(dropNoPublic), drop)
 	// Only what an instance begins: answers to such a peer pass.
@@ -192,7 +197,6 @@ func gatewayChain(public netip.Prefix) chain {
 	toInternet(accept)
 	c.rules = append(c.rules,
 		newRule(oifIn("eni_nochk"), accept),
-		newRule(oifDaddrIn("eni_src"), accept),
 		newRule(count(dropSrcDest), drop))
 	return c
 }
