@@ -170,12 +170,17 @@ func (a *Agent) set(ctx context.Context, c *dataplane.Config) (dataplane.Report,
 		return dataplane.Report{}, err
 	}
 	old, _ := json.Marshal(a.held().config)
-	if string(old) != string(b) {
-		err = ebs.WriteFile(a.configFile(), b, 0o600)
-	}
+	kept := make(chan error, 1)
+	go func() { // the disk takes as long as the kernel
+		var err error
+		if string(old) != string(b) {
+			err = ebs.WriteFile(a.configFile(), b, 0o600)
+		}
+		kept <- err
+	}()
 	a.current.Store(hold(c))
 	a.apply(ctx)
-	if err != nil { // in force all the same: it may be what closes a door
+	if err := <-kept; err != nil { // in force all the same: it may be what closes a door
 		a.addProblem(dataplane.Problem{Message: fmt.Sprintf("the config could not be kept on disk: %v", err)})
 	}
 	a.once.Do(func() { close(a.applied) })

@@ -47,7 +47,7 @@ func gratuitousARP(link string, addrs []netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { go unix.Close(fd) }() // takes as long as every processor needs to let go of it
 	for _, a := range addrs {
 		to := &unix.SockaddrLinklayer{Ifindex: i.Index}
 		if err := unix.Sendto(fd, arpAnnouncement(i.HardwareAddr, a), 0, to); err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -315,6 +316,42 @@ func TestPublicAddressMoves(t *testing.T) {
 	l.set()
 	l.closed(l.guests[web], "198.51.100.240:80")
 	l.closed(l.peer, "198.51.100.21:80")
+}
+
+// Whoever knocks at an address before it is somebody's gets through once it is,
+// also by the very same connection: the edge remembers no packet that it dropped.
+func TestPublicAddressComesWhileClientsKnock(t *testing.T) {
+	t.Parallel()
+	l := seedLab(t)
+	publics := l.vpc(vpcA).Gateway.Publics
+	l.vpc(vpcA).Gateway.Publics = publics[:1]
+	l.set()
+	l.open(l.peer, "198.51.100.20:80", "")
+	h := l.handle(l.peer)
+	neighbours, err := h.NeighList(0, netlink.FAMILY_V4)
+	l.must(err)
+	i := slices.IndexFunc(neighbours, func(n netlink.Neigh) bool { return n.IP.String() == "198.51.100.20" })
+	late := neighbours[i] // what the peer knew of an earlier owner
+	late.IP, late.State = net.IPv4(198, 51, 100, 21), netlink.NUD_PERMANENT
+	l.must(h.NeighSet(&late))
+	knock := func(timeout time.Duration) error {
+		return inNS(l.peer, func() error {
+			d := net.Dialer{Timeout: timeout, LocalAddr: &net.TCPAddr{Port: 4021}}
+			c, err := d.Dial("tcp4", "198.51.100.21:80")
+			if err == nil {
+				c.Close()
+			}
+			return err
+		})
+	}
+	if err := knock(wait); err == nil {
+		t.Fatal("an address that nobody has answers")
+	}
+	l.vpc(vpcA).Gateway.Publics = publics
+	l.set()
+	if err := knock(patient); err != nil {
+		t.Errorf("after the address was given to an instance: %v", err)
+	}
 }
 
 func TestReusedAddress(t *testing.T) {

@@ -347,16 +347,28 @@ func (r *router) translate(eh *netlink.Handle, g dataplane.Gateway, fresh bool) 
 			r.edge.moved = append(r.edge.moved, p.Public)
 		}
 	}
-	if !fresh && r.edge.publics != nil && maps.Equal(now, r.edge.publics) {
-		return nil
-	}
-	if fresh {
+	switch {
+	case fresh:
 		if err := r.wrote(true, eh.ConntrackTableFlush(netlink.ConntrackTable)); err != nil {
 			return fmt.Errorf("forget connections of the edge: %w", err)
 		}
-	} else if err := r.forgetFlows(eh, mistranslated(r.want.public, now)); err != nil {
-		return err
+	case r.edge.publics == nil || !holdsAll(now, r.edge.publics):
+		if err := r.forgetFlows(eh, mistranslated(r.want.public, now)); err != nil {
+			return err
+		}
 	}
 	r.edge.publics = now
 	return nil
+}
+
+// holdsAll reports whether what was translated still is, and so. A connection of
+// an address that was not translated can't be there: the edge drops it. To look
+// for some would cost more than the rest of a launch's work here.
+func holdsAll(now, before map[netip.Addr]netip.Addr) bool {
+	for public, private := range before {
+		if now[public] != private {
+			return false
+		}
+	}
+	return true
 }

@@ -60,6 +60,27 @@ func TestMistranslated(t *testing.T) {
 	}
 }
 
+func TestHoldsAll(t *testing.T) {
+	a, b := addr("10.0.1.10"), addr("10.0.1.11")
+	p, q := addr("198.51.100.20"), addr("198.51.100.21")
+	type owners = map[netip.Addr]netip.Addr
+	for _, c := range []struct {
+		name        string
+		before, now owners
+		want        bool
+	}{
+		{"one more", owners{p: a}, owners{p: a, q: b}, true},
+		{"the first", owners{}, owners{p: a}, true},
+		{"given up", owners{p: a, q: b}, owners{p: a}, false},
+		{"another owner", owners{p: a}, owners{p: b}, false},
+		{"one more, and another owner", owners{p: a}, owners{p: b, q: a}, false},
+	} {
+		if got := holdsAll(c.now, c.before); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
 func TestARPAnnouncement(t *testing.T) {
 	mac := net.HardwareAddr{2, 0x42, 0xc6, 0x33, 0x64, 0xc1}
 	want := []byte{
