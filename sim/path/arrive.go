@@ -47,7 +47,7 @@ func (t *tracer) published() (at, bool) {
 func (t *tracer) arriveByGateway(src netip.Addr, to at) {
 	g, attached := t.s.GatewayOf(to.eni.VPC)
 	public := to.eni.PublicIP
-	if !public.IsValid() {
+	if !public.IsValid() && t.far.outside() { // else that is said already
 		t.stop(Hop{Kind: KindPublic, Resource: string(to.eni.ID), Text: sim.T("%s has no public address: nothing outside can send to it", t.label(to))}, t.giveAddress(to.eni))
 	}
 	if !attached {
@@ -77,8 +77,11 @@ func (t *tracer) arrived(to at) {
 // noRoute stops a packet that no route of the sender's table takes along.
 func (t *tracer) noRoute(from at, dst netip.Addr, r route) {
 	h := r.hop(sim.T("route table %s has no route to %s", r.name(), dst.String()))
-	if r.dst.IsValid() {
+	switch {
+	case r.dst.IsValid():
 		h.Text = sim.T("route table %s has %s, but its target doesn't stand: a blackhole", r.name(), r.dst.String())
+	case dst == aStranger:
+		h.Text = sim.T("route table %s has no route to the internet", r.name())
 	}
 	h.Counter = dropNoRoute
 	if within(dst, sim.PrivateRanges) || dst == t.host() {

@@ -120,7 +120,8 @@ func (t *tracer) goal(v sim.VPCID) (netip.Addr, bool) {
 	if !a.eni.PublicIP.IsValid() {
 		t.stop(Hop{Kind: KindPublic, Resource: string(a.eni.ID), Text: sim.T(
 			"%s is in another VPC and has no public address", t.label(a))}, t.giveAddress(a.eni))
-		return netip.Addr{}, false
+		t.far = a
+		return aStranger, true // as if it had one: what else is in the way?
 	}
 	return a.eni.PublicIP, true
 }

@@ -3,6 +3,7 @@ package path
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"labsim/sim"
 )
@@ -15,8 +16,9 @@ func startInstance(i sim.Instance) Fix {
 func (t *tracer) giveAddress(e sim.ENI) Fix {
 	allocation := "$(aws ec2 allocate-address --domain vpc --query AllocationId --output text)"
 	for id, a := range t.s.Addresses.All() {
-		if a.Association == "" && a.Owner == e.Owner {
+		if a.Association == "" && a.Owner == e.Owner && !slices.Contains(t.given, id) {
 			allocation = string(id)
+			t.given = append(t.given, id)
 			break
 		}
 	}

@@ -101,6 +101,10 @@ func (t *tracer) leave(from at, dst netip.Addr) {
 
 // outside follows a packet of an instance that is beyond its gateway.
 func (t *tracer) outside(from at, src, dst netip.Addr) {
+	if !t.far.outside() {
+		t.arriveByGateway(src, t.far)
+		return
+	}
 	if e, ok := t.holder(dst); ok {
 		t.arriveByGateway(src, t.of(e))
 		t.answer()

@@ -34,8 +34,10 @@ type tracer struct {
 	public netip.Prefix
 	v      Verdict
 	leg    *[]Hop
-	let    []Hop // what let it pass and might not have
-	ended  bool  // the packet was stopped
+	let    []Hop              // what let it pass and might not have
+	ended  bool               // the packet was stopped
+	given  []sim.AllocationID // free addresses that a fix proposes already
+	far    at                 // the target, where it is in another VPC and has no public address
 }
 
 // pass notes a hop that the packet passes.

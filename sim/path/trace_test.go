@@ -116,6 +116,25 @@ route rtb-public 0.0.0.0/0`},
 		{query: "198.51.100.9 strict udp/1500", want: "no\ningress sg-strict",
 			fix: []string{"aws ec2 authorize-security-group-ingress --group-id sg-strict --protocol udp --port 1500 --cidr 198.51.100.9/32"}},
 		{query: "192.0.2.9 web tcp/22", want: "no\ninternet"},
+		// Between VPCs, all that is missing on both sides.
+		{query: "web lone tcp/80", want: `no
+public eni-lone`, fix: []string{"aws ec2 associate-address --network-interface-id eni-lone --allocation-id eipalloc-free"}},
+		{query: "db lone tcp/80", want: `no
+public eni-lone
+route rtb-private
+public eni-db`, fix: []string{
+			"aws ec2 associate-address --network-interface-id eni-lone --allocation-id eipalloc-free",
+			"aws ec2 create-route --route-table-id rtb-private --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main",
+			"aws ec2 associate-address --network-interface-id eni-db --allocation-id $(aws ec2 allocate-address --domain vpc --query AllocationId --output text)"}},
+		{query: "lone db tcp/5432", want: `no
+public eni-db
+public eni-lone
+route rtb-private
+ingress sg-db`, fix: []string{
+			"aws ec2 associate-address --network-interface-id eni-db --allocation-id eipalloc-free",
+			"aws ec2 associate-address --network-interface-id eni-lone --allocation-id $(aws ec2 allocate-address --domain vpc --query AllocationId --output text)",
+			"aws ec2 authorize-security-group-ingress --group-id sg-db --protocol tcp --port 5432 --cidr 0.0.0.0/0",
+			"aws ec2 create-route --route-table-id rtb-private --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main"}},
 		// Inside the VPC.
 		{query: "db web tcp/5432", want: "no\ningress sg-web",
 			fix: []string{"aws ec2 authorize-security-group-ingress --group-id sg-web --protocol tcp --port 5432 --source-group sg-db"}},

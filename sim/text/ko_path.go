@@ -16,6 +16,7 @@ var _ = add(map[string]string{
 	"route table %s sends %s to the internet gateway":                                                      "라우팅 테이블 %s이(가) %s을(를) 인터넷 게이트웨이로 보냅니다",
 	"route table %s sends %s to the network interface %s":                                                  "라우팅 테이블 %s이(가) %s을(를) 네트워크 인터페이스 %s(으)로 보냅니다",
 	"route table %s has no route to %s":                                                                    "라우팅 테이블 %s에 %s(으)로 가는 라우팅이 없습니다",
+	"route table %s has no route to the internet":                                                          "라우팅 테이블 %s에 인터넷으로 가는 라우팅 경로가 없습니다",
 	"route table %s has %s, but its target doesn't stand: a blackhole":                                     "라우팅 테이블 %s에 %s 라우팅이 있지만 대상이 없습니다(블랙홀)",
 	"the answer is lost: route table %s sends %s elsewhere":                                                "응답이 사라집니다. 라우팅 테이블 %s이(가) %s을(를) 다른 곳으로 보냅니다",
 	"the answer is back at %s":                                                                             "응답이 %s에 돌아왔습니다",
