@@ -34,6 +34,8 @@ type services struct {
 
 	mu   sync.Mutex // one change at a time
 	live map[sim.VPCID]*service
+
+	upstream upstream
 }
 
 // service is what listens in one VPC. What it answers it looks up in the held
@@ -86,7 +88,8 @@ func (s *services) ensure(v *dataplane.VPC) error {
 		delete(s.live, v.ID)
 	}
 	id := v.ID
-	one := &service{inode: inode, dns: v.DNS, resolver: dns.NewServer(func() *dns.Zone { return s.a.held().zones[id] })}
+	one := &service{inode: inode, dns: v.DNS,
+		resolver: dns.NewServer(func() *dns.Zone { return s.a.held().zones[id] }, dns.NewForwarder(s.resolvers))}
 	if err := s.a.driver.In(v.ID, func() error { return s.listen(one, v) }); err != nil {
 		one.close()
 		return err

@@ -12,7 +12,10 @@
 //   - names of one label: they don't exist. The names of the lab's instances are
 //     no DNS names, on AWS neither.
 //
-// For all others it is the resolver of a closed network: it answers SERVFAIL, as
+// All others, where the VPC's internet is real, it asks of the machine's resolvers
+// (Forwarder), but for the names of private networks, which don't exist here.
+//
+// Where it isn't, it is the resolver of a closed network: it answers SERVFAIL, as
 // a resolver does that reaches no authority, with the extended error 23
 // "Network Error" (RFC 8914) for those who ask by EDNS. NXDOMAIN would be a lie,
 // and REFUSED would say that another client might get an answer.

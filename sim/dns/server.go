@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	ttl     = 60 // seconds, as the resolver of a VPC gives
-	maxUDP  = 1232
-	minUDP  = dns.MinMsgSize
-	network = dns.ExtendedErrorCodeNetworkError
+	ttl    = 60 // seconds, as the resolver of a VPC gives
+	maxUDP = 1232
+	minUDP = dns.MinMsgSize
 )
 
 // Server is the resolver of one VPC.
 type Server struct {
-	zone func() *Zone
+	zone    func() *Zone
+	forward *Forwarder
 
 	mu      sync.Mutex
 	servers []*dns.Server
@@ -29,8 +29,11 @@ type Server struct {
 }
 
 // NewServer returns a resolver that knows what zone returns at the time of a
-// query. zone must not block; a nil zone makes every query fail.
-func NewServer(zone func() *Zone) *Server { return &Server{zone: zone} }
+// query. zone must not block; a nil zone makes every query fail. forward answers
+// for names outside, in zones of a VPC whose internet is real; nil: nobody does.
+func NewServer(zone func() *Zone, forward *Forwarder) *Server {
+	return &Server{zone: zone, forward: forward}
+}
 
 // Serve answers on pc and l, either of which may be nil, until Close. It closes
 // both. The error is nil after Close.
@@ -105,11 +108,11 @@ func (s *Server) Close() {
 // ServeDNS answers one query.
 func (s *Server) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	_, udp := w.RemoteAddr().(*net.UDPAddr)
-	w.WriteMsg(reply(s.zone(), q, udp))
+	w.WriteMsg(reply(s.zone(), s.forward, q, udp))
 }
 
 // reply makes the answer to a query, whatever it holds.
-func reply(z *Zone, q *dns.Msg, udp bool) *dns.Msg {
+func reply(z *Zone, forward *Forwarder, q *dns.Msg, udp bool) *dns.Msg {
 	m := new(dns.Msg)
 	m.SetReply(q)
 	m.RecursionAvailable = true
@@ -129,7 +132,7 @@ func reply(z *Zone, q *dns.Msg, udp bool) *dns.Msg {
 	case q.Question[0].Qclass != dns.ClassINET:
 		m.Rcode = dns.RcodeRefused
 	default:
-		z.answer(m, q.Question[0])
+		z.answer(m, forward, q.Question[0])
 	}
 	if udp {
 		m.Truncate(size(opt))
@@ -145,7 +148,7 @@ func size(opt *dns.OPT) int {
 	return min(max(minUDP, int(opt.UDPSize())), maxUDP)
 }
 
-func (z *Zone) answer(m *dns.Msg, q dns.Question) {
+func (z *Zone) answer(m *dns.Msg, forward *Forwarder, q dns.Question) {
 	f, rr := z.lookup(q)
 	switch f {
 	case found:
@@ -156,10 +159,24 @@ func (z *Zone) answer(m *dns.Msg, q dns.Question) {
 		m.Rcode = dns.RcodeNameError
 		m.Ns = append(m.Ns, z.soa(q.Name))
 	case unreachable:
-		m.Rcode = dns.RcodeServerFailure
-		if opt := m.IsEdns0(); opt != nil {
-			opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: network, ExtraText: "labsim's resolver knows its VPC and the public range only"})
+		why := closedNetwork
+		if z.real && forward != nil {
+			why = forward.ask(m, q)
 		}
+		if why != nil {
+			fail(m, why)
+		}
+	}
+}
+
+// closedNetwork is where no authority is reached.
+var closedNetwork = &outcome{dns.ExtendedErrorCodeNetworkError, "labsim's resolver knows its VPC and the public range only"}
+
+// fail says that there is no answer, and to who can hear it, why.
+func fail(m *dns.Msg, why *outcome) {
+	m.Rcode = dns.RcodeServerFailure
+	if opt := m.IsEdns0(); opt != nil {
+		opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: why.code, ExtraText: why.text})
 	}
 }
 

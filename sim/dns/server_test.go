@@ -35,7 +35,7 @@ func serve(t *testing.T, z *Zone) string {
 	if err != nil {
 		t.Skipf("the port that UDP got is taken for TCP: %v", err)
 	}
-	s, ended := NewServer(func() *Zone { return z }), make(chan error, 1)
+	s, ended := NewServer(func() *Zone { return z }, nil), make(chan error, 1)
 	go func() { ended <- s.Serve(pc, l) }()
 	t.Cleanup(func() {
 		s.Close()
@@ -124,13 +124,13 @@ func TestRefusals(t *testing.T) {
 		q := new(dns.Msg)
 		q.SetQuestion("ip-10-0-1-10.ec2.internal.", dns.TypeA)
 		c.do(q)
-		if r := reply(zone(), q, true); r.Rcode != c.want {
+		if r := reply(zone(), nil, q, true); r.Rcode != c.want {
 			t.Errorf("%s: %s, want %s", c.name, dns.RcodeToString[r.Rcode], dns.RcodeToString[c.want])
 		}
 	}
 	q := new(dns.Msg)
 	q.SetQuestion("ip-10-0-1-10.ec2.internal.", dns.TypeA)
-	if r := reply(nil, q, true); r.Rcode != dns.RcodeServerFailure {
+	if r := reply(nil, nil, q, true); r.Rcode != dns.RcodeServerFailure {
 		t.Errorf("without a zone: %s, want SERVFAIL", dns.RcodeToString[r.Rcode])
 	}
 }
@@ -144,7 +144,7 @@ func TestTruncation(t *testing.T) {
 		if size > 0 {
 			q.SetEdns0(size, true)
 		}
-		r := reply(zone(), q, true)
+		r := reply(zone(), nil, q, true)
 		b, err := r.Pack()
 		if err != nil {
 			t.Fatal(err)
@@ -197,7 +197,7 @@ func FuzzReply(f *testing.F) {
 		if q.Unpack(b) != nil {
 			return
 		}
-		r := reply(z, q, udp)
+		r := reply(z, nil, q, udp)
 		out, err := r.Pack()
 		if err != nil {
 			t.Fatalf("can't send the answer to\n%s\n%v", q, err)

@@ -12,6 +12,7 @@ import (
 type Zone struct {
 	region sim.Region
 	public netip.Prefix
+	real   bool // the VPC's internet is the machine's
 	cidrs  []netip.Prefix
 	addrs  map[string]netip.Addr // by name, in lower case, without a dot at the end
 	names  map[netip.Addr]string // private ones
@@ -20,6 +21,7 @@ type Zone struct {
 // NewZone returns the zone of a VPC of c.
 func NewZone(c *dataplane.Config, v dataplane.VPC) *Zone {
 	z := &Zone{region: c.Region, public: c.Public, cidrs: v.CIDRs, addrs: map[string]netip.Addr{}, names: map[netip.Addr]string{}}
+	z.real = v.Gateway != nil && v.Gateway.Internet
 	for _, n := range v.Names {
 		name := strings.ToLower(n.Name)
 		z.addrs[name] = n.Addr
@@ -51,7 +53,7 @@ func (z *Zone) forward(name string) (netip.Addr, fate) {
 		return netip.Addr{}, unreachable
 	case name == sim.PrivateDomain(z.region):
 		return netip.Addr{}, noData
-	case z.private(name) || !strings.Contains(name, "."):
+	case z.private(name) || !strings.Contains(name, ".") || isSpecial(name):
 		return netip.Addr{}, absent
 	}
 	if a, ok := z.publicName(name); ok {
@@ -89,7 +91,7 @@ func (z *Zone) reverse(name string) (string, fate) {
 	if z.public.IsValid() && z.public.Contains(a) {
 		return sim.PublicDNSName(z.region, a), found
 	}
-	if z.inside(a) || a.IsPrivate() || a.IsLinkLocalUnicast() {
+	if z.inside(a) || !sim.OnInternet(a) {
 		return "", absent
 	}
 	return "", unreachable

@@ -1,0 +1,172 @@
+package dns
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"labsim/sim"
+)
+
+// Bounds of what one VPC may ask of the machine's resolvers: guests are hostile,
+// and the resolvers serve others too.
+const (
+	maxWaiting  = 64  // questions that wait for an answer
+	maxRate     = 200 // questions a second
+	maxUpstream = 2   // resolvers that one question is put to
+	askTimeout  = 2 * time.Second
+)
+
+// forwarded are the types of records that are asked for outside and passed on. A
+// lab has no IPv6, and no use for records that carry addresses as hints.
+var forwarded = []uint16{dns.TypeA, dns.TypeCNAME, dns.TypeMX, dns.TypeTXT, dns.TypeNS, dns.TypeSOA, dns.TypeSRV, dns.TypeCAA, dns.TypePTR}
+
+// Forwarder asks the machine's resolvers for names outside, where a lab's internet
+// is real. Of a guest's query nothing goes out but name and type, and of the
+// answer nothing comes in but records of those types: no address that an instance
+// may not reach, so that nobody's private names are read out through it.
+type Forwarder struct {
+	resolvers func() []netip.AddrPort
+	waiting   chan struct{}
+	rate      bucket
+}
+
+// NewForwarder returns a forwarder to what resolvers returns at the time of a
+// query.
+func NewForwarder(resolvers func() []netip.AddrPort) *Forwarder {
+	return &Forwarder{resolvers: resolvers, waiting: make(chan struct{}, maxWaiting), rate: bucket{left: maxRate}}
+}
+
+// Resolvers reads the addresses of a resolv.conf (resolv.conf(5)).
+func Resolvers(text string) (list []netip.AddrPort) {
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != "nameserver" {
+			continue
+		}
+		if a, err := netip.ParseAddr(f[1]); err == nil {
+			list = append(list, netip.AddrPortFrom(a, 53))
+		}
+	}
+	return list
+}
+
+// outcome says why there is no answer, in words for EDNS (RFC 8914).
+type outcome struct {
+	code uint16
+	text string
+}
+
+var (
+	overload    = &outcome{dns.ExtendedErrorCodeOther, "too many questions at once"}
+	noUpstream  = &outcome{dns.ExtendedErrorCodeNetworkError, "no resolver of the machine answers"}
+	notReadable = &outcome{dns.ExtendedErrorCodeInvalidData, "the machine's resolver gave no answer to this question"}
+	private     = &outcome{dns.ExtendedErrorCodeBlocked, "the answer names an address that instances don't reach"}
+)
+
+// ask puts a question to the machine's resolvers and puts the answer into m.
+func (f *Forwarder) ask(m *dns.Msg, q dns.Question) *outcome {
+	if !slices.Contains(forwarded, q.Qtype) {
+		return nil // there is the name, as far as anybody here knows, and no such record
+	}
+	select {
+	case f.waiting <- struct{}{}:
+		defer func() { <-f.waiting }()
+	default:
+		return overload
+	}
+	if !f.rate.take(time.Now()) {
+		return overload
+	}
+	list := f.resolvers()
+	for _, at := range list[:min(len(list), maxUpstream)] {
+		if r, err := exchangeWith(at, q); err == nil && r.Rcode != dns.RcodeServerFailure && r.Rcode != dns.RcodeRefused {
+			return pass(m, q, r)
+		}
+	}
+	return noUpstream
+}
+
+// exchangeWith asks one resolver from a port and with a number of its own, and by
+// TCP what is too long for UDP.
+func exchangeWith(at netip.AddrPort, question dns.Question) (r *dns.Msg, err error) {
+	q := new(dns.Msg)
+	q.SetQuestion(question.Name, question.Qtype)
+	q.SetEdns0(maxUDP, false)
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	for _, transport := range []string{"udp", "tcp"} {
+		c := dns.Client{Net: transport, Dialer: &net.Dialer{}}
+		if r, _, err = c.ExchangeContext(ctx, q, at.String()); err != nil || !r.Truncated {
+			break
+		}
+	}
+	return r, err
+}
+
+// pass puts into m what of an answer a guest may see.
+func pass(m *dns.Msg, q dns.Question, r *dns.Msg) *outcome {
+	if len(r.Question) != 1 || !strings.EqualFold(r.Question[0].Name, q.Name) || r.Question[0].Qtype != q.Qtype ||
+		r.Rcode != dns.RcodeSuccess && r.Rcode != dns.RcodeNameError {
+		return notReadable
+	}
+	m.Rcode = r.Rcode
+	for _, rr := range r.Answer {
+		if a, ok := rr.(*dns.A); ok {
+			if ip, ok := netip.AddrFromSlice(a.A.To4()); !ok || !sim.OnInternet(ip) {
+				m.Answer = nil
+				return private
+			}
+		}
+		if slices.Contains(forwarded, rr.Header().Rrtype) && rr.Header().Class == dns.ClassINET {
+			m.Answer = append(m.Answer, rr)
+		}
+	}
+	if len(m.Answer) > 0 {
+		return nil
+	}
+	for _, rr := range r.Ns { // how long there is no such name (RFC 2308)
+		if soa, ok := rr.(*dns.SOA); ok {
+			m.Ns = append(m.Ns, soa)
+		}
+	}
+	return nil
+}
+
+// bucket is a token bucket of a second's questions.
+type bucket struct {
+	mu   sync.Mutex
+	left float64
+	last time.Time
+}
+
+func (b *bucket) take(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.last.IsZero() {
+		b.left = min(maxRate, b.left+now.Sub(b.last).Seconds()*maxRate)
+	}
+	b.last = now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}
+
+// special are domains that no resolver of the internet knows, and that one of a
+// private network may (RFC 6761, 6762, 7686, 8375, 9476; ICANN's .internal):
+// nothing under them is asked outside.
+var special = []string{"alt", "corp", "home", "home.arpa", "internal", "intranet", "invalid", "ip6.arpa", "lan", "local", "localdomain", "localhost", "onion", "private", "test"}
+
+// isSpecial reports whether a name, in lower case and without a dot at the end, is
+// one that stays in its network.
+func isSpecial(name string) bool {
+	return slices.ContainsFunc(special, func(domain string) bool { return strings.HasSuffix(name, "."+domain) || name == domain })
+}

@@ -1,0 +1,262 @@
+package dns
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"labsim/sim/dataplane"
+)
+
+// upstream is a resolver of the machine's. It counts what it is asked and keeps
+// the last question.
+type upstream struct {
+	at    netip.AddrPort
+	asked atomic.Int32
+	last  atomic.Pointer[dns.Msg]
+}
+
+func newUpstream(t *testing.T, answer func(w dns.ResponseWriter, q *dns.Msg)) *upstream {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", pc.LocalAddr().String())
+	if err != nil {
+		t.Skipf("the port that UDP got is taken for TCP: %v", err)
+	}
+	u := &upstream{at: netip.MustParseAddrPort(pc.LocalAddr().String())}
+	h := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		u.asked.Add(1)
+		u.last.Store(q)
+		answer(w, q)
+	})
+	for _, s := range []*dns.Server{{PacketConn: pc, Handler: h}, {Listener: l, Handler: h}} {
+		started := make(chan struct{})
+		s.NotifyStartedFunc = func() { close(started) }
+		go s.ActivateAndServe()
+		<-started
+		t.Cleanup(func() { s.Shutdown() })
+	}
+	return u
+}
+
+// says answers with records in the form of a zone file.
+func says(rcode int, records ...string) func(dns.ResponseWriter, *dns.Msg) {
+	return func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg)
+		m.SetRcode(q, rcode)
+		for _, text := range records {
+			rr, err := dns.NewRR(text)
+			if err != nil {
+				panic(err)
+			}
+			if rr.Header().Rrtype == dns.TypeSOA {
+				m.Ns = append(m.Ns, rr)
+			} else {
+				m.Answer = append(m.Answer, rr)
+			}
+		}
+		w.WriteMsg(m)
+	}
+}
+
+// real is the zone of a VPC whose internet is real.
+func real() *Zone {
+	z := *zone()
+	z.real = true
+	return &z
+}
+
+func question(name string, kind uint16) *dns.Msg {
+	q := new(dns.Msg)
+	q.SetQuestion(name, kind)
+	q.SetEdns0(4096, true)
+	return q
+}
+
+func TestForward(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		zone   *Zone
+		query  string
+		kind   uint16
+		answer func(dns.ResponseWriter, *dns.Msg)
+		want   string
+		asked  int32
+	}{
+		{"a name outside", real(), "example.com.", dns.TypeA, says(0, "example.com. 7 A 203.0.113.9"), "NOERROR 203.0.113.9", 1},
+		{"by another name", real(), "www.example.com.", dns.TypeA, says(0, "www.example.com. 7 CNAME example.com.", "example.com. 7 A 203.0.113.9"), "NOERROR *dns.CNAME 203.0.113.9", 1},
+		{"no such name", real(), "no.example.com.", dns.TypeA, says(dns.RcodeNameError, "example.com. 7 SOA a. b. 1 2 3 4 5"), "NXDOMAIN soa", 1},
+		{"an address's name", real(), "4.3.2.1.in-addr.arpa.", dns.TypePTR, says(0, "4.3.2.1.in-addr.arpa. 7 PTR x.example."), "NOERROR x.example.", 1},
+		{"offline", zone(), "example.com.", dns.TypeA, says(0, "example.com. 7 A 203.0.113.9"), "SERVFAIL", 0},
+		{"the VPC's own", real(), "ip-10-0-1-10.ec2.internal.", dns.TypeA, says(0, "ip-10-0-1-10.ec2.internal. 7 A 203.0.113.9"), "NOERROR 10.0.1.10", 0},
+		// What must not come in.
+		{"a private address", real(), "nas.example.com.", dns.TypeA, says(0, "nas.example.com. 7 A 203.0.113.9", "nas.example.com. 7 A 192.168.1.5"), "SERVFAIL", 1},
+		{"metadata", real(), "x.example.com.", dns.TypeA, says(0, "x.example.com. 7 A 169.254.169.254"), "SERVFAIL", 1},
+		{"loopback", real(), "x.example.com.", dns.TypeA, says(0, "x.example.com. 7 A 127.0.0.1"), "SERVFAIL", 1},
+		{"records that nobody asked for", real(), "example.com.", dns.TypeA, says(0, "example.com. 7 A 203.0.113.9", "example.com. 7 AAAA 2001:db8::1", "example.com. 7 HINFO a b"), "NOERROR 203.0.113.9", 1},
+		{"another question's answer", real(), "example.com.", dns.TypeA, func(w dns.ResponseWriter, q *dns.Msg) {
+			q.Question[0].Name = "other.com."
+			says(0, "other.com. 7 A 203.0.113.9")(w, q)
+		}, "SERVFAIL", 1},
+		// What must not go out.
+		{"IPv6", real(), "example.com.", dns.TypeAAAA, says(0), "NOERROR", 0},
+		{"hints", real(), "example.com.", dns.TypeHTTPS, says(0), "NOERROR", 0},
+		{"everything", real(), "example.com.", dns.TypeANY, says(0), "NOERROR", 0},
+		{"a printer", real(), "Printer.LOCAL.", dns.TypeA, says(0, "printer.local. 7 A 203.0.113.9"), "NXDOMAIN soa", 0},
+		{"a router", real(), "router.home.arpa.", dns.TypeA, says(0), "NXDOMAIN soa", 0},
+		{"a company's", real(), "db.corp.internal.", dns.TypeA, says(0), "NXDOMAIN soa", 0},
+		{"one label", real(), "nas.", dns.TypeA, says(0), "NXDOMAIN soa", 0},
+		{"a private address's name", real(), "5.1.168.192.in-addr.arpa.", dns.TypePTR, says(0), "NXDOMAIN soa", 0},
+		{"another site's", real(), "5.1.18.198.in-addr.arpa.", dns.TypePTR, says(0), "NXDOMAIN soa", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u := newUpstream(t, c.answer)
+			f := NewForwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+			r := reply(c.zone, f, question(c.query, c.kind), true)
+			if d := cmp.Diff(c.want, brief(r)); d != "" {
+				t.Errorf("(-want +got):\n%s\n%s", d, r)
+			}
+			if opt := r.IsEdns0(); r.Rcode == dns.RcodeServerFailure && (opt == nil || len(opt.Option) != 1) {
+				t.Errorf("it does not say why:\n%s", r)
+			}
+			if n := u.asked.Load(); n != c.asked {
+				t.Errorf("the machine's resolver was asked %d times, want %d", n, c.asked)
+			}
+		})
+	}
+}
+
+// Nothing of a guest's query goes out but name and type.
+func TestForwardOwnQuery(t *testing.T) {
+	u := newUpstream(t, says(0, "example.com. 7 A 203.0.113.9"))
+	f := NewForwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+	q := question("example.com.", dns.TypeA)
+	q.CheckingDisabled = true
+	q.IsEdns0().Option = append(q.IsEdns0().Option, &dns.EDNS0_LOCAL{Code: dns.EDNS0LOCALSTART, Data: []byte("secret")})
+	q.Extra = append(q.Extra, &dns.TXT{Hdr: dns.RR_Header{Name: "x.", Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{"secret"}})
+	reply(real(), f, q, true)
+	sent := u.last.Load()
+	if sent == nil || sent.Id == q.Id || sent.CheckingDisabled || len(sent.Extra) != 1 || len(sent.IsEdns0().Option) != 0 {
+		t.Errorf("asked with\n%v", sent)
+	}
+}
+
+// A long answer comes by TCP, and goes on as far as the guest can take it.
+func TestForwardLong(t *testing.T) {
+	long := strings.Repeat("x", 250)
+	u := newUpstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
+			m := new(dns.Msg)
+			m.SetReply(q)
+			m.Truncated = true
+			w.WriteMsg(m)
+			return
+		}
+		var records []string
+		for range 20 {
+			records = append(records, `example.com. 7 TXT "`+long+`"`)
+		}
+		says(0, records...)(w, q)
+	})
+	f := NewForwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+	if r := reply(real(), f, question("example.com.", dns.TypeTXT), false); len(r.Answer) != 20 || r.Truncated {
+		t.Errorf("by TCP: %d records, cut: %t", len(r.Answer), r.Truncated)
+	}
+	r := reply(real(), f, question("example.com.", dns.TypeTXT), true)
+	if b, err := r.Pack(); err != nil || len(b) > maxUDP || !r.Truncated {
+		t.Errorf("by UDP: %d bytes, cut: %t, %v", len(b), r.Truncated, err)
+	}
+}
+
+// The next resolver is asked where one doesn't answer or can't; no more than two.
+func TestForwardNext(t *testing.T) {
+	bad, good := newUpstream(t, says(dns.RcodeServerFailure)), newUpstream(t, says(0, "example.com. 7 A 203.0.113.9"))
+	for _, c := range []struct {
+		list []netip.AddrPort
+		want string
+	}{
+		{[]netip.AddrPort{bad.at, good.at}, "NOERROR 203.0.113.9"},
+		{[]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1"), good.at}, "NOERROR 203.0.113.9"},
+		{[]netip.AddrPort{bad.at, bad.at, good.at}, "SERVFAIL"},
+		{nil, "SERVFAIL"},
+	} {
+		f := NewForwarder(func() []netip.AddrPort { return c.list })
+		if got := brief(reply(real(), f, question("example.com.", dns.TypeA), true)); got != c.want {
+			t.Errorf("%v: %s, want %s", c.list, got, c.want)
+		}
+	}
+}
+
+// A guest that floods the resolver makes no more questions wait than fit, and
+// sends out no more than its share.
+func TestForwardFlood(t *testing.T) {
+	hold := make(chan struct{})
+	u := newUpstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		<-hold
+		says(0, "example.com. 7 A 203.0.113.9")(w, q)
+	})
+	f := NewForwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+	var wg sync.WaitGroup
+	for range maxWaiting {
+		wg.Go(func() { reply(real(), f, question("example.com.", dns.TypeA), true) })
+	}
+	for len(f.waiting) < maxWaiting { // each of them gets there
+		time.Sleep(time.Millisecond)
+	}
+	if r := reply(real(), f, question("example.com.", dns.TypeA), true); r.Rcode != dns.RcodeServerFailure {
+		t.Errorf("one more than fit: %s", r)
+	}
+	close(hold)
+	wg.Wait()
+
+	b, now := bucket{left: maxRate}, time.Now()
+	took := func(n int) (got int) {
+		for range n {
+			if b.take(now) {
+				got++
+			}
+		}
+		return got
+	}
+	if got := took(2 * maxRate); got != maxRate {
+		t.Errorf("%d questions at once, want %d", got, maxRate)
+	}
+	now = now.Add(time.Second / 2)
+	if got := took(2 * maxRate); got != maxRate/2 {
+		t.Errorf("%d questions half a second later, want %d", got, maxRate/2)
+	}
+}
+
+// Only a gateway to the real internet opens the zone.
+func TestZoneIsReal(t *testing.T) {
+	for _, c := range []struct {
+		g    *dataplane.Gateway
+		want bool
+	}{{nil, false}, {&dataplane.Gateway{}, false}, {&dataplane.Gateway{Internet: true}, true}} {
+		if got := NewZone(&dataplane.Config{}, dataplane.VPC{Gateway: c.g}).real; got != c.want {
+			t.Errorf("gateway %+v: real %t, want %t", c.g, got, c.want)
+		}
+	}
+}
+
+func TestResolvers(t *testing.T) {
+	got := Resolvers("# x\nsearch corp.example\nnameserver 127.0.0.53\nnameserver fe80::1%eth0 # y\noptions edns0\nnameserver\nnameserver nonsense\n")
+	want := []string{"127.0.0.53:53", "[fe80::1%eth0]:53"}
+	var list []string
+	for _, a := range got {
+		list = append(list, a.String())
+	}
+	if d := cmp.Diff(want, list); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
