@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"path"
@@ -93,23 +94,26 @@ func (e *Engine) createAgent(ctx context.Context, b program) error {
 	defer file.Close()
 	r, w := io.Pipe()
 	defer r.Close()
-	go func() { w.CloseWithError(writePlugin(w, plugin.Config(e.site, b.Build), size, file)) }()
+	go func() { w.CloseWithError(writePlugin(w, plugin.Config(e.site, b.Build), rand.Text(), size, file)) }()
 	return e.c.PluginCreate(ctx, r, types.PluginCreateOptions{RepoName: e.site.Plugin()})
 }
 
-func writePlugin(w io.Writer, config []byte, size int64, file io.Reader) error {
+// writePlugin writes what Docker makes a plugin of. once is in its root, and never
+// the same: Docker makes no plugin of a root that another plugin, such as another
+// site's of the same build, was made of.
+func writePlugin(w io.Writer, config []byte, once string, size int64, file io.Reader) error {
 	buf := bufio.NewWriterSize(w, 1<<20)
 	t := tar.NewWriter(buf)
-	if err := t.WriteHeader(&tar.Header{Name: "config.json", Mode: 0o644, Size: int64(len(config)), Typeflag: tar.TypeReg}); err != nil {
-		return err
-	}
-	if _, err := t.Write(config); err != nil {
+	if err := writeFile(t, "config.json", config); err != nil {
 		return err
 	}
 	for _, d := range append([]string{""}, plugin.Dirs()...) {
 		if err := t.WriteHeader(&tar.Header{Name: path.Join("rootfs", d) + "/", Mode: 0o755, Typeflag: tar.TypeDir}); err != nil {
 			return err
 		}
+	}
+	if err := writeFile(t, "rootfs/etc/once", []byte(once)); err != nil {
+		return err
 	}
 	if err := t.WriteHeader(&tar.Header{Name: "rootfs" + plugin.Binary, Mode: 0o755, Size: size, Typeflag: tar.TypeReg}); err != nil {
 		return err
@@ -121,4 +125,12 @@ func writePlugin(w io.Writer, config []byte, size int64, file io.Reader) error {
 		return err
 	}
 	return buf.Flush()
+}
+
+func writeFile(t *tar.Writer, name string, data []byte) error {
+	if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg}); err != nil {
+		return err
+	}
+	_, err := t.Write(data)
+	return err
 }
