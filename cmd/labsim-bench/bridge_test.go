@@ -63,7 +63,7 @@ func TestBridgeTakesTheRangeThatTheEngineFindsFree(t *testing.T) {
 			if d := cmp.Diff([]string{"[]", "[{" + c.free + "}]"}, made); d != "" {
 				t.Errorf("networks made (-want +got):\n%s", d)
 			}
-			if ends := []string{got.addr(0), got.addr(manyAtOnce - 1)}; !slices.Equal(ends, []string{c.first, c.last}) {
+			if ends := []string{got.addr(0), got.addr(fullSize.many - 1)}; !slices.Equal(ends, []string{c.first, c.last}) {
 				t.Errorf("addresses %v, want %s to %s", ends, c.first, c.last)
 			}
 		})

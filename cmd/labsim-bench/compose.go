@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,20 +18,6 @@ type compose struct {
 	command  []string // with the file's flags
 	up, down series
 }
-
-// The file's format is 2.4, which docker-compose 1.29 needs for limits and which
-// later ones read too.
-const composeFile = `version: "2.4"
-networks:
-  public: { labels: { LABEL } }
-  private: { labels: { LABEL } }
-volumes:
-  data: { labels: { LABEL } }
-services:
-  web: { SERVICE, networks: [ public ], volumes: [ BINARY ] }
-  app: { SERVICE, networks: [ public ], volumes: [ BINARY ] }
-  db: { SERVICE, networks: [ private ], volumes: [ BINARY, "data:/data" ] }
-`
 
 // composes finds what there is of Compose: version 2, and docker-compose 1.29.
 // A lab has to stand: its instances are what the containers have to equal.
@@ -65,19 +53,65 @@ func (b *bench) composes(ctx context.Context) ([]*compose, error) {
 func (b *bench) writeCompose(ctx context.Context) (string, error) {
 	ids, err := b.engine.list(ctx, "labsim.site="+b.site, "com.docker.compose.service=web")
 	if err != nil || len(ids) != 1 {
-		return "", fmt.Errorf("%d containers of the service web, want 1: %w", len(ids), err)
+		return "", errors.Join(err, fmt.Errorf("%d containers of the service web, want 1", len(ids)))
 	}
 	c, err := b.engine.inspect(ctx, ids[0])
 	if err != nil {
 		return "", err
 	}
-	number := func(key string) float64 { v, _ := c.HostConfig[key].(float64); return v }
-	label := fmt.Sprintf("%s: %q", labelBench, b.site)
-	service := fmt.Sprintf("image: %q, entrypoint: [ /init ], cap_drop: [ MKNOD ], mem_limit: %.0f, memswap_limit: %.0f, cpus: %g, pids_limit: %.0f, labels: { %s }",
-		c.Image, number("Memory"), number("MemorySwap"), number("NanoCpus")/1e9, number("PidsLimit"), label)
-	text := strings.NewReplacer("SERVICE", service, "LABEL", label, "BINARY", fmt.Sprintf("%q", b.binary+":/init:ro")).Replace(composeFile)
+	text, err := composeFile(c, b.binary, b.labels())
+	if err != nil {
+		return "", err
+	}
 	file := filepath.Join(b.dir, "compose.yaml")
-	return file, os.WriteFile(file, []byte(text), 0o600)
+	return file, os.WriteFile(file, text, 0o600)
+}
+
+// composeFile describes three containers that equal an instance's as a twin does
+// (twin.go), in two networks with a volume. It is JSON, which YAML contains; the
+// format is 2.4, which docker-compose 1.29 needs for limits and later ones read too.
+func composeFile(c container, init string, labels map[string]string) ([]byte, error) {
+	data, err := json.Marshal(c.HostConfig)
+	if err != nil {
+		return nil, err
+	}
+	var h struct {
+		Memory, MemorySwap, NanoCpus, PidsLimit int64
+		IpcMode                                 string
+		CapDrop                                 []string
+		Ulimits                                 []struct {
+			Name       string
+			Soft, Hard int64
+		}
+		LogConfig struct {
+			Type   string
+			Config map[string]string
+		}
+	}
+	if err := json.Unmarshal(data, &h); err != nil {
+		return nil, fmt.Errorf("HostConfig of %.12s: %w", c.ID, err)
+	}
+	type object = map[string]any
+	ulimits := object{}
+	for _, u := range h.Ulimits {
+		ulimits[u.Name] = object{"soft": u.Soft, "hard": u.Hard}
+	}
+	service := func(network string, volumes ...string) object {
+		return object{
+			"image": c.Image, "entrypoint": []string{"/init"}, "labels": labels,
+			"networks": []string{network}, "volumes": append(volumes, init+":/init:ro"),
+			"mem_limit": h.Memory, "memswap_limit": h.MemorySwap, "cpus": float64(h.NanoCpus) / 1e9, "pids_limit": h.PidsLimit,
+			"ulimits": ulimits, "logging": object{"driver": h.LogConfig.Type, "options": h.LogConfig.Config},
+			"ipc": h.IpcMode, "cap_drop": h.CapDrop,
+		}
+	}
+	labelled := object{"labels": labels}
+	return json.MarshalIndent(object{
+		"version":  "2.4",
+		"networks": object{"public": labelled, "private": labelled},
+		"volumes":  object{"data": labelled},
+		"services": object{"web": service("public"), "app": service("public"), "db": service("private", "data:/data")},
+	}, "", "  ")
 }
 
 // round is one up and down.

@@ -27,14 +27,10 @@ networks:
 `
 
 const (
-	manyAtOnce = 20
 	// manyStarts is how many starts are under way at once: as many as labsim's
 	// reconciler has.
 	manyStarts = 4
 	manyRounds = 3
-	restGuests = 8
-	// restTime is how long everything is left alone before memory is read.
-	restTime = 15 * time.Second
 )
 
 func benchLaunch(ctx context.Context, b *bench, r *report) error {
@@ -112,7 +108,7 @@ func (b *bench) launchOne(ctx context.Context, r *report, l *launcher, t *twin) 
 }
 
 func (b *bench) launchMany(ctx context.Context, r *report, l *launcher, t *twin) error {
-	rounds := min(b.rounds, manyRounds)
+	rounds, manyAtOnce := min(b.rounds, manyRounds), b.size.many
 	b.say("%d at once, %d pairs", manyAtOnce, rounds)
 	var ours, theirs series
 	err := inTurn(rounds,
@@ -171,8 +167,8 @@ func each(n, atOnce int, f func(int) error) error {
 
 // atRest reads what everything takes while nothing happens.
 func (b *bench) atRest(ctx context.Context, r *report, l *launcher) error {
-	b.say("memory with %d instances at rest", restGuests)
-	list, err := l.run(ctx, restGuests)
+	b.say("memory with %d instances at rest", b.size.rest)
+	list, err := l.run(ctx, b.size.rest)
 	if err != nil {
 		return err
 	}
@@ -184,7 +180,7 @@ func (b *bench) atRest(ctx context.Context, r *report, l *launcher) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(restTime):
+	case <-time.After(b.size.restTime):
 	}
 	if err := b.memory(ctx, r, list); err != nil {
 		return err
@@ -194,7 +190,7 @@ func (b *bench) atRest(ctx context.Context, r *report, l *launcher) error {
 		return err
 	}
 	r.value("labsim's binary", "MiB", series{float64(st.Size()) / (1 << 20)}, nil)
-	r.note("memory: %d instances without user data, read after %v in which nothing was done; RSS counts the pages of the binary that are shared, PSS divides them among those who share", restGuests, restTime)
+	r.note("memory: %d instances without user data, read after %v in which nothing was done; RSS counts the pages of the binary that are shared, PSS divides them among those who share", b.size.rest, b.size.restTime)
 	return l.terminate(ctx, list)
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // A benchmark measures something on a bench and reports lines.
@@ -32,7 +33,20 @@ type options struct {
 	labsim  string
 	site    string
 	compose string
+	size    size
 }
+
+// size is how much is measured besides the rounds.
+type size struct {
+	many     int           // instances at once
+	rest     int           // instances at rest
+	restTime time.Duration // how long everything is left alone before memory is read
+	cold     int           // most rounds of what starts from nothing
+	stream   time.Duration // of one stream of traffic
+	echoes   int           // round trips of one measurement
+}
+
+var fullSize = size{many: 20, rest: 8, restTime: 15 * time.Second, cold: 3, stream: time.Second / 2, echoes: 2000}
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == trafficVerb {
@@ -67,7 +81,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return fmt.Errorf("there is no benchmark %q", args[0])
 	}
 	which := benchmarks[i]
-	var o options
+	o := options{size: fullSize}
 	f := flag.NewFlagSet("labsim-bench "+which.name, flag.ContinueOnError)
 	f.SetOutput(progress)
 	f.IntVar(&o.rounds, "n", which.rounds, "pairs to measure")
@@ -83,6 +97,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	}
 	r, err := measure(ctx, which, o, progress)
 	if r != nil { // what was measured before an error is worth knowing too
+		if err != nil {
+			r.Error = err.Error()
+		}
 		err = errors.Join(err, r.write(out, o.json))
 	}
 	if err == nil && r.missed() {

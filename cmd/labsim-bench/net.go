@@ -43,11 +43,6 @@ services:
     x-labsim-instance: { instance_type: t3.micro, key_name: bench, security_groups: [bench] }
 `
 
-const (
-	streamTime = time.Second / 2
-	echoes     = 2000
-)
-
 func benchNet(ctx context.Context, b *bench, r *report) error {
 	public, err := b.netInstances(ctx)
 	if err != nil {
@@ -63,7 +58,7 @@ func benchNet(ctx context.Context, b *bench, r *report) error {
 	var sides []func(int) error
 	for i, w := range ways {
 		sides = append(sides, func(int) error {
-			m, err := order{To: net.JoinHostPort(w.to, trafficPort), Stream: streamTime, Echoes: echoes}.send(net.JoinHostPort(w.asked, trafficPort))
+			m, err := order{To: net.JoinHostPort(w.to, trafficPort), Stream: b.size.stream, Echoes: b.size.echoes}.send(net.JoinHostPort(w.asked, trafficPort))
 			if err != nil {
 				return err
 			}
@@ -72,13 +67,13 @@ func benchNet(ctx context.Context, b *bench, r *report) error {
 			return ctx.Err()
 		})
 	}
-	b.say("%d rounds of %v and %d round trips, three ways", b.rounds, streamTime, echoes)
+	b.say("%d rounds of %v and %d round trips, three ways", b.rounds, b.size.stream, b.size.echoes)
 	err = inTurn(b.rounds, sides...)
 	r.compare("throughput, same subnet", "Gbit/s", bits[1], bits[0], atLeast(0.95))
 	r.compare("throughput, other subnet", "Gbit/s", bits[2], bits[0], atLeast(0.95))
 	r.compare("round trip p50, same subnet", "µs", rtt[1], rtt[0], atMost(1.1))
 	r.compare("round trip p50, other subnet", "µs", rtt[2], rtt[0], atMost(1.1))
-	r.note("net: one TCP stream for %v, counted by the receiver, and %d messages of %d bytes one after the other; between two instances (t3.micro) against two containers of the same image and limits on one user-defined bridge", streamTime, echoes, echoSize)
+	r.note("net: one TCP stream for %v, counted by the receiver, and %d messages of %d bytes one after the other; between two instances (t3.micro) against two containers of the same image and limits on one user-defined bridge", b.size.stream, b.size.echoes, echoSize)
 	return err
 }
 
@@ -165,7 +160,7 @@ func listening(ctx context.Context, addrs []string) error {
 			}
 			select {
 			case <-ctx.Done():
-				return err
+				return fmt.Errorf("the traffic tool in the container at %s does not answer (docker ps -a; docker logs NAME): %w", addr, err)
 			case <-time.After(knockEvery):
 			}
 		}

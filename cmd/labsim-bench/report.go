@@ -17,6 +17,8 @@ type report struct {
 	Lines     []line
 	// Notes say what was compared with what.
 	Notes []string
+	// Error is why the run ended early; what was measured before is there.
+	Error string `json:",omitempty"`
 }
 
 // line is one thing measured.
@@ -53,8 +55,13 @@ func (a aim) String() string {
 
 // compare adds a line for what was measured in pairs.
 func (r *report) compare(name, unit string, ours, theirs series, a *aim) {
-	s, q := theirs.summary(), ratioOf(ours, theirs)
-	r.add(line{Name: name, Unit: unit, Ours: ours.summary(), Theirs: &s, Ratio: &q, Aim: a})
+	s := theirs.summary()
+	l := line{Name: name, Unit: unit, Ours: ours.summary(), Theirs: &s, Aim: a}
+	if l.measured() {
+		q := ratioOf(ours, theirs)
+		l.Ratio = &q
+	}
+	r.add(l)
 }
 
 // value adds a line for what has nothing to be compared with.
@@ -68,11 +75,14 @@ func (r *report) add(l line) {
 		if l.Ratio != nil {
 			v = l.Ratio.Median
 		}
-		met := l.Ours.N > 0 && l.Aim.met(v)
+		met := l.measured() && l.Aim.met(v)
 		l.Met = &met
 	}
 	r.Lines = append(r.Lines, l)
 }
+
+// measured: without both sides there is nothing to hold an aim against.
+func (l line) measured() bool { return l.Ours.N > 0 && (l.Theirs == nil || l.Theirs.N > 0) }
 
 func (r *report) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
@@ -100,6 +110,10 @@ func (r *report) write(w io.Writer, asJSON bool) error {
 // print writes the report as a table for people.
 func (r *report) print(w io.Writer) error {
 	fmt.Fprintf(w, "labsim-bench %s, %d pairs, medians (range)\n%s\n\n", r.Benchmark, r.Rounds, r.Machine)
+	if len(r.Lines) == 0 {
+		_, err := fmt.Fprintln(w, "nothing was measured")
+		return err
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\tlabsim\tthe other\tratio\taim\t")
 	for _, l := range r.Lines {
@@ -127,11 +141,15 @@ func (l line) cells() []string {
 	if l.Ratio != nil {
 		out[3] = fmt.Sprintf("%.2f (%.2f-%.2f)", l.Ratio.Median, l.Ratio.Min, l.Ratio.Max)
 	}
-	if l.Aim != nil {
-		out[4], out[5] = l.Aim.String(), "met"
-		if !*l.Met {
-			out[5] = "MISSED"
-		}
+	if l.Aim == nil {
+		return out
+	}
+	out[4], out[5] = l.Aim.String(), "met"
+	switch {
+	case !l.measured():
+		out[5] = "not measured"
+	case !*l.Met:
+		out[5] = "MISSED"
 	}
 	return out
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -76,6 +78,53 @@ func TestAims(t *testing.T) {
 	}
 	if !r.missed() {
 		t.Error("the report forgets what was missed")
+	}
+}
+
+// After an error the report says what was measured before it, and takes nothing
+// for met that was not measured.
+func TestReportAfterAnError(t *testing.T) {
+	r := &report{Benchmark: "launch", Rounds: 2, Error: "round 1: no banner"}
+	r.compare("one side only", "ms", series{325}, nil, atMost(1.15))
+	r.compare("the other side only", "ms", nil, series{263}, atLeast(0.95))
+	r.value("nothing", "MiB", nil, atMost(4))
+	if !r.missed() {
+		t.Error("what was not measured is met")
+	}
+	var table, text strings.Builder
+	if err := errors.Join(r.write(&table, false), r.write(&text, true)); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for l := range strings.Lines(table.String()) {
+		if f := strings.Fields(l); len(f) > 0 {
+			got = append(got, strings.Join(f, " "))
+		}
+	}
+	want := []string{
+		"labsim the other ratio aim",
+		"one side only 325 ms not measured ≤ 1.15 not measured",
+		"the other side only not measured 263 ms ≥ 0.95 not measured",
+		"nothing not measured ≤ 4 not measured",
+	}
+	if d := cmp.Diff(want, got[2:]); d != "" {
+		t.Errorf("table (-want +got):\n%s", d)
+	}
+	var back report
+	if err := json.Unmarshal([]byte(text.String()), &back); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(r, &back); d != "" {
+		t.Errorf("JSON (-want +got):\n%s", d)
+	}
+	for _, l := range back.Lines {
+		if l.Ratio != nil || l.Met == nil || *l.Met {
+			t.Errorf("%s: ratio %v, met %v", l.Name, l.Ratio, l.Met)
+		}
+	}
+	var none strings.Builder
+	if err := (&report{}).write(&none, false); err != nil || !strings.HasSuffix(none.String(), "\nnothing was measured\n") {
+		t.Errorf("an empty report: %q, %v", none.String(), err)
 	}
 }
 

@@ -62,9 +62,6 @@ networks:
     x-labsim-subnet: { zone: a }
 `
 
-// coldRounds bounds the rounds of what starts from nothing.
-const coldRounds = 3
-
 func benchUp(ctx context.Context, b *bench, r *report) error {
 	keep, err := b.lab("keep", keepLab)
 	if err != nil {
@@ -164,7 +161,7 @@ func (b *bench) warm(ctx context.Context, r *report, file string, composes []*co
 
 // cold measures the way from nothing, but for the cached image, and back.
 func (b *bench) cold(ctx context.Context, r *report, file string) error {
-	rounds := min(b.rounds, coldRounds)
+	rounds := min(b.rounds, b.size.cold)
 	b.say("from nothing and back, %d rounds", rounds)
 	var up, down series
 	for range rounds {
