@@ -154,6 +154,7 @@ func hostAddrs(t *testing.T) (out []string) {
 // which is a namespace with a documentation address: nothing here is ever sent
 // to a real one.
 func TestInternet(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	if os.Getuid() != 0 {
 		if os.Getenv("CI") != "" {

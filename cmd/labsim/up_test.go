@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -56,7 +57,17 @@ var program = sync.OnceValues(func() (string, error) {
 
 var built string // the directory to remove
 
+// atOnce is how many tests run at the same time. What they wait for is an engine,
+// a boot or a packet that must not come, more than a processor.
+const atOnce = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
+	if !set {
+		_ = flag.Set("test.parallel", atOnce)
+	}
 	code := m.Run()
 	if built != "" {
 		os.RemoveAll(built)
@@ -159,6 +170,7 @@ func (u *user) visit(n int) {
 
 // TestUp follows what a new user sees, on real Docker, from up to down.
 func TestUp(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	// a range of its own: other tests take the next free one at the same time
 	up := []string{"up", "--public-range", fmt.Sprintf("198.19.%d.0/24", os.Getpid()%250)}
