@@ -31,8 +31,8 @@ func (d *Driver) Drift(_ context.Context, joined map[sim.ENIID]*os.File) ([]data
 	}
 	d.mu.Unlock()
 	slices.SortFunc(all, func(a, b *router) int { return strings.Compare(string(a.id), string(b.id)) })
-	var out []dataplane.Drift
-	var errs []error
+	out, err := d.guardDrift()
+	errs := []error{err}
 	for _, r := range all {
 		found, err := r.drift(joined)
 		out = append(out, found...)

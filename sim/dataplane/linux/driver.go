@@ -35,7 +35,9 @@ type Options struct {
 type Driver struct {
 	o       Options
 	setting sync.Mutex // one Set or Clear at a time
-	guard   ruleState  // guarded by setting
+	// Guarded by setting; guarding is the guard that is to stand, nil: none.
+	guard    ruleState
+	guarding *table
 
 	mu      sync.Mutex // guards what follows, never held across I/O
 	routers map[sim.VPCID]*router

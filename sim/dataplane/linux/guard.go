@@ -59,8 +59,10 @@ func (d *Driver) guarded(c *dataplane.Config) (*dataplane.Config, error) {
 	if !wantsInternet(c) {
 		return c, nil
 	}
+	t := guardTable(d.o.Site, c.Public)
+	d.guarding = &t
 	err := d.inHost(func(ns netns.NsHandle) error {
-		changed, err := d.guard.apply(ns, guardTable(d.o.Site, c.Public))
+		changed, err := d.guard.apply(ns, t)
 		if changed {
 			d.writes.Add(1)
 		}
@@ -93,7 +95,7 @@ func (d *Driver) unguard() error {
 		if err != nil {
 			return fmt.Errorf("list tables of the engine's network namespace: %w", err)
 		}
-		d.guard = ruleState{}
+		d.guard, d.guarding = ruleState{}, nil
 		if !slices.ContainsFunc(tables, func(x *nftables.Table) bool { return x.Name == t.Name }) {
 			return nil
 		}
@@ -104,6 +106,24 @@ func (d *Driver) unguard() error {
 		}
 		return nil
 	})
+}
+
+// guardDrift compares the guard with what it has to be, where it has to stand.
+func (d *Driver) guardDrift() (found []dataplane.Drift, err error) {
+	d.setting.Lock()
+	defer d.setting.Unlock()
+	if d.guarding == nil {
+		return nil, nil
+	}
+	err = d.inHost(func(ns netns.NsHandle) error {
+		differences, err := d.guard.differences(ns, *d.guarding)
+		if len(differences) > 0 {
+			found = []dataplane.Drift{{Resource: string(d.o.Site),
+				What: sim.T("the rules that keep instances from this machine and its networks while they reach the internet (table %s) are not what they should be", d.o.Site.HostTable())}}
+		}
+		return err
+	})
+	return found, err
 }
 
 // inHost calls f with the engine's network namespace.

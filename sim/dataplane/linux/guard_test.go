@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/nftables"
@@ -162,6 +163,19 @@ func TestInternet(t *testing.T) {
 	}
 	l.set()
 	l.must(echo())
+
+	// Somebody takes the machine's rules for nobody's.
+	nft := &damage{lab: l}
+	nft.nft(l.host, func(c *nftables.Conn) {
+		c.DelTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: site.HostTable()})
+	})
+	if found, err := l.d.Drift(context.Background(), nil); err != nil || len(found) != 1 || !strings.Contains(found[0].What.String(), site.HostTable()) {
+		t.Errorf("the guard is gone, and drift says %v, %v", found, err)
+	}
+	l.set()
+	if found, err := l.d.Drift(context.Background(), nil); err != nil || len(found) > 0 || !l.guardStands() {
+		t.Errorf("mended, drift says %v, %v; guard stands: %v", found, err, l.guardStands())
+	}
 
 	gateway().Internet = false
 	l.set()
