@@ -34,6 +34,10 @@ const listenGrace = 3 * time.Second
 // called missing.
 const readyTimeout = 30 * time.Second
 
+// problemGrace is how long something may go wrong and be tried again before the
+// packets are sent all the same.
+const problemGrace = 8 * time.Second
+
 // expectation is one promise of the lab file.
 type expectation struct {
 	from  instance // zero: the internet side
@@ -73,9 +77,18 @@ type access struct {
 // until the instances pass their status checks: their user data has
 // ended, so their listeners are there or will never be.
 func (u *bringUp) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errNotReady)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer time.AfterFunc(readyTimeout, func() { cancel(errNotReady) }).Stop()
+	var stuck *time.Timer // runs while control has problems: what fails is tried again
 	err := u.box.watch(ctx, func(s boxStatus) (bool, error) {
+		switch {
+		case len(s.Problems) == 0 && stuck != nil:
+			stuck.Stop()
+			stuck = nil
+		case len(s.Problems) > 0 && stuck == nil:
+			stuck = time.AfterFunc(problemGrace, func() { cancel(errNotReady) })
+		}
 		var out wire.DescribeInstanceStatusResult
 		if err := u.box.ec2.Do(ctx, "DescribeInstanceStatus", &wire.DescribeInstanceStatusRequest{}, &out); err != nil {
 			return false, err
@@ -85,8 +98,11 @@ func (u *bringUp) ready(ctx context.Context) error {
 				return false, nil
 			}
 		}
-		return s.Converged || len(s.Problems) > 0, nil // a rule or a route may be all that has changed
+		return s.Converged, nil // a rule or a route may be all that has changed
 	})
+	if stuck != nil {
+		stuck.Stop()
+	}
 	if errors.Is(context.Cause(ctx), errNotReady) {
 		return nil // the packets will tell what is missing
 	}

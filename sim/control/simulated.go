@@ -11,18 +11,28 @@ import (
 
 // Simulated is the Node where nothing really runs: it agrees with every config.
 type Simulated struct {
-	mu     sync.Mutex
-	report dataplane.Report
+	mu      sync.Mutex
+	report  dataplane.Report
+	changed chan struct{} // closed when there is another report; nil: nobody waits
 }
 
 // Watch implements Node.
 func (n *Simulated) Watch(ctx context.Context, f func(NodeState)) error {
-	n.mu.Lock()
-	state := NodeState{Session: 1, Build: "simulated", Report: n.report}
-	n.mu.Unlock()
-	f(state)
-	<-ctx.Done()
-	return ctx.Err()
+	for {
+		n.mu.Lock()
+		state := NodeState{Session: 1, Build: "simulated", Report: n.report}
+		if n.changed == nil {
+			n.changed = make(chan struct{})
+		}
+		changed := n.changed
+		n.mu.Unlock()
+		f(state)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Set implements Node.
@@ -46,6 +56,10 @@ func (n *Simulated) Set(_ context.Context, c *dataplane.Config) (dataplane.Repor
 	}
 	n.mu.Lock()
 	n.report = r
+	if n.changed != nil {
+		close(n.changed)
+		n.changed = nil
+	}
 	n.mu.Unlock()
 	return r, nil
 }

@@ -145,7 +145,13 @@ func (p *planner) seen(i sim.Instance, state sim.InstanceState, reason sim.State
 // data has ended.
 func (p *planner) guest(i sim.Instance) {
 	g, ok := p.ack.guests[i.ID]
-	if !ok || i.Desired == sim.DesiredTerminated || i.Status.State != sim.StateRunning {
+	if i.Desired == sim.DesiredTerminated || i.Status.State != sim.StateRunning {
+		return
+	}
+	if !ok {
+		if i.Status.ReadyBoot == i.Boot && i.Desired == sim.DesiredRunning && p.n.Config != nil {
+			p.wait(string(i.ID), "its first process has not connected to the agent yet")
+		}
 		return
 	}
 	newKeys := len(g.HostKeys) > 0 && !equal(g.HostKeys, i.Status.HostKeys)

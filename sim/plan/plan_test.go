@@ -360,3 +360,12 @@ func TestHostKeys(t *testing.T) {
 	s.with(func(i *sim.Instance) { i.Status.HostKeys = []string{"ssh-ed25519 AAAA"} })
 	check(t, s.plan(t))
 }
+
+// A guest that was ready before is waited for, as after its agent was put back.
+func TestGuestAway(t *testing.T) {
+	s := given(t, lab, standing+"instance custom-web-1 i-web running")
+	s.with(func(i *sim.Instance) { i.Status.ReadyBoot = i.Boot })
+	check(t, s.plan(t), "wait i-web: its first process has not connected to the agent yet")
+	s.node.Report.Guests = []dataplane.Guest{{Instance: "i-web", Ready: true}}
+	check(t, s.plan(t))
+}
