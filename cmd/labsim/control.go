@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -34,6 +35,13 @@ func runControl() int {
 	}
 	defer e.Close()
 	o.Engine, o.EngineName = e, "docker"
+	o.KeepAgent = func(ctx context.Context) error {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		return e.KeepAgent(ctx, self, o.Build)
+	}
 	return exit(control.Run(ctx, o))
 }
 

@@ -45,6 +45,8 @@ type configurer struct {
 	heldBy  uint64
 	answer  dataplane.Report // to the hand-over of held
 	state   NodeState
+	there   chan struct{} // closed while the agent is connected
+	away    chan struct{} // closed while it is not
 	problem string
 	retryAt time.Time
 	wait    time.Duration
@@ -58,7 +60,9 @@ type wanted struct {
 }
 
 func newConfigurer(n Node, wake func(), log *slog.Logger) *configurer {
-	return &configurer{node: n, wake: wake, log: log, dirty: make(chan struct{}, 1)}
+	k := &configurer{node: n, wake: wake, log: log, dirty: make(chan struct{}, 1), there: make(chan struct{}), away: make(chan struct{})}
+	close(k.away)
+	return k
 }
 
 // want makes c the config to hand over.
@@ -108,6 +112,20 @@ func (k *configurer) now() (state NodeState, problem string) {
 	return k.state, k.problem
 }
 
+// connected is closed once the agent is connected, disconnected once it is not.
+func (k *configurer) connected() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.there
+}
+
+// disconnected: see connected.
+func (k *configurer) disconnected() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.away
+}
+
 func (k *configurer) touch() {
 	select {
 	case k.dirty <- struct{}{}:
@@ -142,6 +160,14 @@ func (k *configurer) run(ctx context.Context) {
 
 func (k *configurer) noticed(s NodeState) {
 	k.mu.Lock()
+	switch was := k.state.Session != 0; {
+	case !was && s.Session != 0:
+		k.away = make(chan struct{})
+		close(k.there)
+	case was && s.Session == 0:
+		k.there = make(chan struct{})
+		close(k.away)
+	}
 	k.state = s
 	if s.Session != k.heldBy {
 		k.retryAt, k.wait = time.Time{}, 0

@@ -45,6 +45,8 @@ type Options struct {
 	// Node is the agent; nil: the one that dials the socket in RunDir.
 	Node   Node
 	RunDir string
+	// KeepAgent puts the agent back if it was removed; nil: that is not control's to do.
+	KeepAgent func(context.Context) error
 	// Simulated says that nothing really runs: probes are answered by the
 	// evaluator, and the engine forgets everything when it ends.
 	Simulated bool

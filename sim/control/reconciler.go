@@ -34,6 +34,7 @@ type reconciler struct {
 	world     *world.World
 	engine    engine.Engine
 	node      Node
+	keeper    *keeper // nil: the agent is not control's to keep
 	log       *slog.Logger
 	life      string // of this process; stands in for an engine that can't tell its own
 
@@ -72,6 +73,9 @@ func newReconciler(o Options, w *world.World, log *slog.Logger) *reconciler {
 		running: map[string]*execution{}, failed: map[string]*failure{},
 	}
 	r.config = newConfigurer(o.Node, r.poke, log)
+	if o.KeepAgent != nil {
+		r.keeper = &keeper{config: r.config, keep: o.KeepAgent, look: make(chan struct{}, 1), log: log}
+	}
 	return r
 }
 
@@ -89,6 +93,9 @@ func (r *reconciler) engineChanged() {
 	r.stale = true
 	r.mu.Unlock()
 	r.poke()
+	if r.keeper != nil {
+		r.keeper.engineChanged()
+	}
 }
 
 // run works until ctx ends. When it returns nothing of it is at work any more.
@@ -98,6 +105,9 @@ func (r *reconciler) run(ctx context.Context) {
 	wg.Go(func() { r.watchEngine(ctx) })
 	wg.Go(func() { r.config.run(ctx) })
 	wg.Go(func() { r.resync(ctx) })
+	if r.keeper != nil {
+		wg.Go(func() { r.keeper.run(ctx) })
+	}
 	defer r.cancelAll()
 	for ctx.Err() == nil {
 		changed := r.world.Changed()

@@ -11,6 +11,7 @@ import (
 
 	"labsim/sim"
 	verbs "labsim/sim/agent/oneshot"
+	"labsim/sim/agent/plugin"
 )
 
 // Bounds of what is waited for while another labsim enables the agent.
@@ -25,26 +26,106 @@ const (
 	enableSeen = 3 * time.Second
 )
 
-// enableAgent enables the plugin of that id, and is the only labsim that does so
-// meanwhile: Docker 20.10 starts the process of one that two clients enable at
-// once, and may then hold it to be disabled, for good.
-func (e *Engine) enableAgent(ctx context.Context, id, image string) error {
-	release, err := e.hold(ctx, image)
+// settleAgent makes the plugin that stands be of that build and enabled. The caller
+// has the hold: Docker 20.10 starts the process of a plugin that two clients
+// enable at once, and may then take it for disabled, for good.
+func (e *Engine) settleAgent(ctx context.Context, b program) error {
+	p, _, err := e.c.PluginInspectWithRaw(ctx, e.site.Plugin())
+	if err != nil {
+		return err
+	}
+	if plugin.Build(p.Config.Description) == b.Build {
+		if p.Enabled {
+			return nil
+		}
+		err := e.enable(ctx, p.ID)
+		if err == nil || ctx.Err() != nil || processLost(err) && e.becomesEnabled(ctx, p.ID) {
+			return err
+		}
+		// It does not start, or Docker has lost sight of its process, which the
+		// agent that comes with a new id ends.
+	}
+	if err := e.removeAgent(ctx, p.ID); err != nil {
+		return err
+	}
+	if err := e.createAgent(ctx, b); err != nil {
+		return err
+	}
+	return e.enable(ctx, e.site.Plugin())
+}
+
+func (e *Engine) enable(ctx context.Context, ref string) error {
+	return e.c.PluginEnable(ctx, ref, types.PluginEnableOptions{Timeout: int(agentStart.Seconds())})
+}
+
+// KeepAgent puts the agent back that somebody has removed or disabled, and starts
+// one anew that hangs: an engine that boots without it waits 15 s for each of its
+// networks and volumes, and one that hangs blocks the removal of a container. An
+// agent of another build is a newer labsim's, and left alone. file is labsim for
+// the engine's machine.
+func (e *Engine) KeepAgent(ctx context.Context, file, build string) error {
+	if what, err := e.agentIs(ctx, build); what == agentWell || err != nil {
+		return err
+	}
+	release, err := e.hold(ctx, imageOf(build))
 	if err != nil {
 		return err
 	}
 	defer release()
-	p, _, err := e.c.PluginInspectWithRaw(ctx, id)
-	if err != nil || p.Enabled {
+	what, err := e.agentIs(ctx, build) // now nobody else is at it
+	b := fileBinary(file, build)
+	switch {
+	case what == agentWell || err != nil:
+		return err
+	case what == agentMissing:
+		err = e.createAgent(ctx, b)
+	case what == agentHangs:
+		err = e.c.PluginDisable(ctx, e.site.Plugin(), types.PluginDisableOptions{Force: true})
+	}
+	if err != nil {
 		return err
 	}
-	err = e.c.PluginEnable(ctx, id, types.PluginEnableOptions{Timeout: int(agentStart.Seconds())})
-	if !processLost(err) || e.becomesEnabled(ctx, id) {
-		return err
+	return e.settleAgent(ctx, b)
+}
+
+// agentState is how an agent looks from outside.
+type agentState int
+
+const (
+	agentWell agentState = iota // or another build's
+	agentMissing
+	agentDisabled
+	agentHangs
+)
+
+func (e *Engine) agentIs(ctx context.Context, build string) (agentState, error) {
+	p, _, err := e.c.PluginInspectWithRaw(ctx, e.site.Plugin())
+	switch {
+	case notFound(err):
+		return agentMissing, nil
+	case err != nil || plugin.Build(p.Config.Description) != build:
+		return agentWell, err
+	case !p.Enabled:
+		return agentDisabled, nil
 	}
-	// Nothing else makes Docker forget the process. The agent that comes with a
-	// new id ends it.
-	return e.removeAgent(ctx, id)
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan bool, 1)
+	go func() { answers <- e.agentAnswers(asking) }()
+	for {
+		select {
+		case well := <-answers:
+			if !well {
+				return agentHangs, ctx.Err()
+			}
+			return agentWell, nil
+		case <-time.After(200 * time.Millisecond):
+			// It may be going in this moment, and then doesn't answer any more.
+			if p, _, err := e.c.PluginInspectWithRaw(ctx, p.ID); err != nil || !p.Enabled {
+				return e.agentIs(ctx, build)
+			}
+		}
+	}
 }
 
 // processLost says that the process of a plugin runs that Docker takes for disabled.

@@ -28,7 +28,7 @@ type program struct {
 
 // ensureAgent makes the plugin stand, enabled and of that build. Guests that run
 // keep their packets meanwhile: the routers are not the agent's process.
-// image is asked for the system image before the plugin is enabled.
+// image is asked for the system image before a plugin that stands is touched.
 func (e *Engine) ensureAgent(ctx context.Context, b program, image func() (string, error)) (changed bool, err error) {
 	deadline := time.Now().Add(agentStart + 30*time.Second)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
@@ -48,23 +48,25 @@ func (e *Engine) ensureAgent(ctx context.Context, b program, image func() (strin
 
 // agentStep does the next thing that is missing.
 func (e *Engine) agentStep(ctx context.Context, b program, image func() (string, error)) (done bool, err error) {
-	name := e.site.Plugin()
-	p, _, err := e.c.PluginInspectWithRaw(ctx, name)
+	p, _, err := e.c.PluginInspectWithRaw(ctx, e.site.Plugin())
 	switch {
 	case notFound(err):
 		return false, e.createAgent(ctx, b)
 	case err != nil:
 		return false, err
-	case plugin.Build(p.Config.Description) != b.Build:
-		return false, e.removeAgent(ctx, p.ID)
-	case p.Enabled:
+	case plugin.Build(p.Config.Description) == b.Build && p.Enabled:
 		return true, nil
 	}
 	ref, err := image()
 	if err != nil {
 		return true, err
 	}
-	return false, e.enableAgent(ctx, p.ID, ref)
+	release, err := e.hold(ctx, ref)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	return false, e.settleAgent(ctx, b)
 }
 
 // busy says that somebody else changes the plugin at this moment.
