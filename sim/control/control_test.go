@@ -333,6 +333,69 @@ func TestTerminateInterruptsStop(t *testing.T) {
 	}
 }
 
+// leaving is an engine that takes its time to remove a network, and has none for
+// a container meanwhile.
+type leaving struct {
+	*none.Engine
+	begun, end chan struct{}
+
+	mu     sync.Mutex
+	going  bool
+	lonely int // containers that found no network
+}
+
+func (e *leaving) RemoveNetwork(ctx context.Context, name string) error {
+	e.set(true)
+	defer e.set(false)
+	e.begun <- struct{}{}
+	<-e.end
+	return e.Engine.RemoveNetwork(ctx, name)
+}
+
+func (e *leaving) set(going bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.going = going
+}
+
+func (e *leaving) Start(ctx context.Context, c engine.Container) error {
+	e.mu.Lock()
+	if e.going {
+		e.lonely++
+	}
+	e.mu.Unlock()
+	return e.Engine.Start(ctx, c)
+}
+
+// A gateway that comes while the network of the last one goes waits for the end
+// of it: its edge would find no network.
+func TestEdgeWaitsForItsNetwork(t *testing.T) {
+	e := &leaving{Engine: none.New(), begun: make(chan struct{}, 1), end: make(chan struct{})}
+	b := start(t, Options{Engine: e, Node: &Simulated{}})
+	vpc, _ := b.network()
+	b.converged()
+	var g wire.DescribeInternetGatewaysResult
+	b.do("DescribeInternetGateways", nil, &g)
+	id := g.InternetGateways[0].InternetGatewayId
+	b.do("DetachInternetGateway", &wire.DetachInternetGatewayRequest{InternetGatewayId: id, VpcId: &vpc}, nil)
+	b.do("DeleteInternetGateway", &wire.DeleteInternetGatewayRequest{InternetGatewayId: id}, nil)
+	<-e.begun
+	var next wire.CreateInternetGatewayResult
+	b.do("CreateInternetGateway", nil, &next)
+	b.do("AttachInternetGateway", &wire.AttachInternetGatewayRequest{InternetGatewayId: next.InternetGateway.InternetGatewayId, VpcId: &vpc}, nil)
+	var s Status
+	version := func() uint64 { b.get("status", &s); return s.Version }
+	attached := version()
+	b.eventually("the gateway has been planned for", func() bool { return version() >= attached })
+	close(e.end)
+	b.converged()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lonely > 0 {
+		t.Errorf("an edge was started %d times while its network went", e.lonely)
+	}
+}
+
 // broken is an engine that is not there.
 type broken struct{ *none.Engine }
 

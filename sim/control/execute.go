@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"labsim/sim"
+	"labsim/sim/engine"
 	"labsim/sim/plan"
 	"labsim/sim/world"
 )
@@ -61,7 +63,7 @@ func (r *reconciler) start(ctx context.Context, s *world.State, steps []plan.Ste
 	for _, x := range steps {
 		object := x.Object()
 		wanted[object] = true
-		if r.running[object] != nil || r.observed.dirty[object] || x.Resource != "" && r.observed.dirty[x.Resource] {
+		if r.running[object] != nil || r.uncertain(x) {
 			continue
 		}
 		desire := desireOf(s, x)
@@ -80,6 +82,16 @@ func (r *reconciler) start(ctx context.Context, s *world.State, steps []plan.Ste
 		}
 	}
 	return again
+}
+
+// uncertain reports whether nothing is known of what the step is about, or of a
+// network that its container needs: that may be on its way out. r.mu is held.
+func (r *reconciler) uncertain(x plan.Step) bool {
+	dirty := r.observed.dirty
+	return dirty[x.Object()] || x.Resource != "" && dirty[x.Resource] ||
+		slices.ContainsFunc(x.Container.Interfaces, func(i engine.Interface) bool {
+			return dirty[plan.Step{Kind: plan.RemoveNetwork, Name: i.Network}.Object()]
+		})
 }
 
 // launch executes one step on a goroutine. r.mu is held.
