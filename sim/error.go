@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Error is the one error type of the domain: a code out of EC2's list (EC2 API
@@ -35,8 +36,12 @@ const (
 	CodeDryRun                      = "DryRunOperation"
 )
 
-// NoSpace is in every message about a full disk of the engine's machine.
+// NoSpace says of a message that the disk of the engine's machine is full.
 const NoSpace = "no space left on the engine's disk"
+
+// SaysNoSpace reports whether a message is about a full disk: in our words, or
+// in those of the kernel (ENOSPC), which others pass on.
+func SaysNoSpace(message string) bool { return strings.Contains(message, "no space left on ") }
 
 // ErrorCode returns the code of the Error in err's chain, or "" where there is none.
 func ErrorCode(err error) string {

@@ -222,7 +222,7 @@ func (a *Agent) report(ctx context.Context) dataplane.Report {
 	return r
 }
 
-// drift looks what somebody has changed behind the agent's back.
+// drift looks what has changed behind the agent's back.
 func (a *Agent) drift(ctx context.Context) ([]dataplane.Drift, error) {
 	joined := map[sim.ENIID]*os.File{}
 	held := a.held()
@@ -235,7 +235,8 @@ func (a *Agent) drift(ctx context.Context) ([]dataplane.Drift, error) {
 			}
 		}
 	}
-	return a.driver.Drift(ctx, joined)
+	drift, err := a.driver.Drift(ctx, joined)
+	return append(drift, a.volumes.Drift()...), err
 }
 
 // reconcileMounts compares the users of volumes that are on record with what is

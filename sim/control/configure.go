@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -250,7 +251,7 @@ func firstProblem(r dataplane.Report) string {
 	if len(r.Errors) == 0 {
 		return ""
 	}
-	return r.Errors[0].Resource + ": " + r.Errors[0].Message
+	return strings.TrimPrefix(r.Errors[0].Resource+": ", ": ") + r.Errors[0].Message
 }
 
 // backoff doubles a pause, from a quarter of a second to half a minute.

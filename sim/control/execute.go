@@ -24,7 +24,14 @@ type execution struct {
 	since  time.Time
 }
 
-// failure is what became of the last tries on an object.
+// What may fail besides the steps; they have names as objects have.
+const (
+	observing = "engine" // looking at it
+	recording = "state"  // writing down what was seen
+)
+
+// failure is what became of the last tries on an object, or at something that is
+// no step.
 type failure struct {
 	step   plan.Step
 	desire string
@@ -76,8 +83,8 @@ func (r *reconciler) start(ctx context.Context, s *world.State, steps []plan.Ste
 		}
 		r.launch(ctx, x, desire)
 	}
-	for object := range r.failed {
-		if object != "observe" && !wanted[object] && r.running[object] == nil && !r.observed.dirty[object] {
+	for object, f := range r.failed {
+		if f.step.Kind != "" && !wanted[object] && r.running[object] == nil && !r.observed.dirty[object] {
 			delete(r.failed, object)
 		}
 	}

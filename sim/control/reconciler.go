@@ -134,7 +134,7 @@ func (r *reconciler) pass(ctx context.Context) (again time.Time) {
 	defer idle.Soon()
 	if err := r.observe(ctx); err != nil {
 		r.status.engineError(err)
-		return time.Now().Add(r.retry("observe", err))
+		return time.Now().Add(r.retry(observing, err))
 	}
 	s, o := r.world.View(), r.observed
 	r.config.want(compile(r, s, o.Observed))
@@ -146,7 +146,7 @@ func (r *reconciler) pass(ctx context.Context) (again time.Time) {
 	})
 	r.cancelOutdated(s)
 	again = earliest(result.Again, r.start(ctx, s, result.Steps))
-	r.record(o, result.Facts)
+	again = earliest(again, r.record(o, result.Facts))
 	if node.Current {
 		r.agree(session)
 	}
@@ -195,7 +195,7 @@ func (r *reconciler) observe(ctx context.Context) error {
 	if o.Run == "" || r.ephemeral {
 		o.Run = r.life
 	}
-	r.succeeded("observe")
+	r.succeeded(observing)
 	r.observed = &observation{Observed: o, dirty: dirty}
 	return nil
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"time"
 
 	"labsim/sim"
 	"labsim/sim/plan"
@@ -9,8 +10,8 @@ import (
 )
 
 // record writes down what was seen, except of objects on which a step is at
-// work: what it will leave is not known yet.
-func (r *reconciler) record(o *observation, facts []plan.Fact) {
+// work: what it will leave is not known yet. It returns when to try again.
+func (r *reconciler) record(o *observation, facts []plan.Fact) (again time.Time) {
 	var certain []plan.Fact
 	for _, f := range facts {
 		if !o.dirty[f.Of()] {
@@ -18,7 +19,8 @@ func (r *reconciler) record(o *observation, facts []plan.Fact) {
 		}
 	}
 	if len(certain) == 0 {
-		return
+		r.succeeded(recording)
+		return time.Time{}
 	}
 	err := r.world.Update(func(tx *world.Tx) error {
 		for _, f := range certain {
@@ -30,8 +32,10 @@ func (r *reconciler) record(o *observation, facts []plan.Fact) {
 		return nil
 	})
 	if err != nil {
-		r.log.Error("what was seen could not be recorded", "error", err)
+		return time.Now().Add(r.retry(recording, err))
 	}
+	r.succeeded(recording)
+	return time.Time{}
 }
 
 func write(tx *world.Tx, f plan.Fact) error {

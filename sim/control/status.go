@@ -31,7 +31,7 @@ type StepStatus struct {
 
 // Problem is something that went wrong and is tried again.
 type Problem struct {
-	Resource string // id, or "engine" or "agent"
+	Resource string // id, or "engine", "agent" or "state"
 	Message  string
 }
 
@@ -101,9 +101,11 @@ func (r *reconciler) summary(s *world.State, result plan.Result) Status {
 		}
 	}
 	for object, f := range r.failed {
-		if object != "observe" {
-			out.Problems = append(out.Problems, Problem{Resource: f.step.Resource, Message: f.err})
+		resource := f.step.Resource
+		if f.step.Kind == "" {
+			resource = object
 		}
+		out.Problems = append(out.Problems, Problem{Resource: resource, Message: f.err})
 	}
 	slices.SortFunc(out.Steps, func(a, b StepStatus) int {
 		return strings.Compare(a.Kind+a.Resource+a.Name, b.Kind+b.Resource+b.Name)

@@ -230,12 +230,33 @@ func (s *Store) status(id sim.VolumeID) dataplane.VolumeStatus {
 // lowSpace says that the engine's disk has no room for what a guest writes: the
 // guest sees I/O errors then, which say nothing of the cause.
 func (s *Store) lowSpace(id sim.VolumeID) string {
-	const least = 16 << 20
-	var st unix.Statfs_t
-	if unix.Statfs(s.dir, &st) != nil || st.Bavail*uint64(st.Bsize) >= least {
+	if !s.full() {
 		return ""
 	}
-	return fmt.Sprintf("volume %s: %s, which holds its data", id, sim.NoSpace)
+	return noSpaceFor(id).String()
+}
+
+func noSpaceFor(id sim.VolumeID) sim.Text {
+	return sim.T("volume %s: no space left on the engine's disk, which holds its data", string(id))
+}
+
+// full reports whether the disk has room for the data of the volumes.
+func (s *Store) full() bool {
+	const least = 16 << 20
+	var st unix.Statfs_t
+	return unix.Statfs(s.dir, &st) == nil && st.Bavail*uint64(st.Bsize) < least
+}
+
+// Drift lists the mounted volumes that can't be written, for want of space below.
+// Nobody is told when a disk runs full, so it has to be asked for.
+func (s *Store) Drift() (out []dataplane.Drift) {
+	if !s.full() {
+		return nil
+	}
+	for _, id := range s.Mounted() {
+		out = append(out, dataplane.Drift{Resource: string(id), What: noSpaceFor(id)})
+	}
+	return out
 }
 
 func (s *Store) checkSize(v dataplane.Volume) error {
