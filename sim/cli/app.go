@@ -163,6 +163,9 @@ func (a *app) errorln(t sim.Text) { fmt.Fprintln(a.err, a.say(t)) }
 func (a *app) explain(err error) {
 	var f *sim.Failure
 	if !errors.As(err, &f) {
+		f = full(err)
+	}
+	if f == nil {
 		fmt.Fprintln(a.err, "labsim: "+sim.Printable(err.Error()))
 		return
 	}

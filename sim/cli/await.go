@@ -48,7 +48,10 @@ func (b *box) awaitMove(ctx context.Context, p *progress, tell func(sim.Text), d
 		for _, x := range fresh {
 			tell(sim.Cmd("%s: %s", x.Resource, x.Message))
 		}
-		return done(s)
+		if ok, err := done(s); ok || err != nil {
+			return ok, err
+		}
+		return false, s.full("state") // what control can't write down nobody gets to see
 	})
 	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
 		return errStalled

@@ -169,7 +169,7 @@ func (b *box) instances(ctx context.Context, filters []wire.Filter) ([]instance,
 // running waits until the instances run.
 func (u *bringUp) running(ctx context.Context, ids map[string]string, label string) error {
 	waiting := slices.Sorted(maps.Keys(ids))
-	return u.box.await(ctx, u.lines.note, func(boxStatus) (bool, error) {
+	return u.box.await(ctx, u.lines.note, func(s boxStatus) (bool, error) {
 		list, err := u.box.instances(ctx, ofLab(u.lab.Name))
 		if err != nil {
 			return false, err
@@ -187,6 +187,9 @@ func (u *bringUp) running(ctx context.Context, ids map[string]string, label stri
 			}
 		}
 		if len(waiting) > 0 {
+			if err := s.full(""); err != nil {
+				return false, err
+			}
 			u.lines.update(label, sim.T("%s: waiting for %s", stepTitle(lab.StepInstances), strings.Join(waiting, ", ")))
 		}
 		return len(waiting) == 0, nil
@@ -197,8 +200,11 @@ func (u *bringUp) running(ctx context.Context, ids map[string]string, label stri
 func (a *app) failed(ctx context.Context, b *box, err error) error {
 	var f *sim.Failure
 	var e *sim.Error
-	if errors.As(err, &f) || ctx.Err() != nil || !errors.As(err, &e) {
+	if errors.As(err, &f) || ctx.Err() != nil || !errors.As(err, &e) || sim.SaysNoSpace(e.Message) {
 		return err
+	}
+	if f := b.fullNow(ctx); f != nil {
+		return f
 	}
 	return &sim.Failure{What: sim.T("the EC2 API refused: %s", e.Error()), Next: []sim.Text{sim.Cmd("labsim status")}}
 }

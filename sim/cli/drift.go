@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 
 	"labsim/sim"
 	"labsim/sim/dataplane"
+	"labsim/sim/engine/docker"
 )
 
 // drift asks what the machine has otherwise than the world.
@@ -20,6 +23,9 @@ func (b *box) repair(ctx context.Context) error {
 
 // driftFixes are the commands that put a drift right.
 func driftFixes(d dataplane.Drift) []sim.Text {
+	if sim.SaysNoSpace(d.What.String()) {
+		return docker.Full(nil).Next
+	}
 	if d.Reboot != "" {
 		return []sim.Text{sim.Cmd("labsim reboot %s", string(d.Reboot))}
 	}
@@ -52,7 +58,17 @@ func (ac *access) blameMachine(ctx context.Context, faults []fault) ([]fault, er
 	if met {
 		broken = broken[1:]
 	}
-	return append(faults, broken...), nil
+	// Without space nothing else can be mended.
+	out := append(faults, broken...)
+	slices.SortStableFunc(out, func(a, b fault) int { return cmp.Compare(a.order(), b.order()) })
+	return out, nil
+}
+
+func (f fault) order() int {
+	if sim.SaysNoSpace(f.Cause.String()) {
+		return 0
+	}
+	return 1
 }
 
 // blameProblems names what the box itself reports, where nothing else explains a fault.

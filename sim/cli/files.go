@@ -63,10 +63,14 @@ func writeFile(file string, data []byte) error {
 		return err
 	}
 	tmp := file + ".new"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		return err
+	err := os.WriteFile(tmp, data, 0o600)
+	if err == nil {
+		err = os.Rename(tmp, file)
 	}
-	return os.Rename(tmp, file)
+	if err != nil {
+		os.Remove(tmp)
+	}
+	return err
 }
 
 func (a *app) knownHosts() (string, error) {

@@ -22,10 +22,12 @@ var _ = add(map[string]string{
 	"the machine is as the lab says; there was nothing to mend":                            "실제 상태가 실습과 같아 바로잡을 것이 없습니다",
 	"put right what was changed in the machine behind labsim's back: rules, routes, links": "labsim을 거치지 않고 바뀐 규칙, 라우팅 경로, 링크를 바로잡습니다",
 	"%s answers, and must not": "%s: 응답하면 안 되는데 응답합니다",
-	"the packet was lost before the security groups of %s could drop it": "패킷이 %s의 보안 그룹에 이르기 전에 사라졌습니다",
-	"nobody listens on port %d in %s":                                    "%[2]s에서 포트 %[1]d를 여는 프로세스가 없습니다",
-	"every rule allows it, yet the packet is lost on the way to %s (%s)": "모든 규칙이 허용하지만 %s(으)로 가는 패킷이 사라집니다 (%s)",
-	"the volume %s (%s) can't be written at %s in %s":                    "%[4]s의 %[3]s에 볼륨 %[1]s (%[2]s)을(를) 쓸 수 없습니다",
+	"the packet was lost before the security groups of %s could drop it":           "패킷이 %s의 보안 그룹에 이르기 전에 사라졌습니다",
+	"nobody listens on port %d in %s":                                              "%[2]s에서 포트 %[1]d를 여는 프로세스가 없습니다",
+	"every rule allows it, yet the packet is lost on the way to %s (%s)":           "모든 규칙이 허용하지만 %s(으)로 가는 패킷이 사라집니다 (%s)",
+	"there is no space left on the disk of %s":                                     "%s이(가) 있는 디스크에 남은 공간이 없습니다",
+	"free some space there, and repeat the command: it goes on from what was made": "공간을 확보한 뒤 명령을 다시 실행하십시오. 만들어진 부분부터 계속합니다",
+	"the volume %s (%s) can't be written at %s in %s":                              "%[4]s의 %[3]s에 볼륨 %[1]s (%[2]s)을(를) 쓸 수 없습니다",
 
 	// up and down
 	"bring a lab up: the lab of the five steps, or that of FILE":                                 "실습 환경을 만듭니다: 다섯 단계 실습, 또는 FILE의 실습",

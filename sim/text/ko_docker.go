@@ -47,6 +47,11 @@ var _ = add(map[string]string{
 	"the Docker volume %s exists and was not made by labsim":  "Docker 볼륨 %s이(가) 이미 있으며 labsim이 만든 것이 아닙니다",
 	"the container %s exists and was not made by labsim":      "컨테이너 %s이(가) 이미 있으며 labsim이 만든 것이 아닙니다",
 
+	// what is full
+	"the engine's disk is full":                "엔진 디스크가 가득 찼습니다",
+	"free some space on it, for example: %s":   "공간을 확보하십시오. 예: %s",
+	"labsim up   # goes on from what was made": "labsim up   # 만들어진 부분부터 계속합니다",
+
 	// control and agent
 	"labsim is not up (site %s)":                "labsim이 실행 중이 아닙니다(사이트 %s)",
 	"control of the site %s does not run: %s":   "사이트 %s의 control이 실행 중이 아닙니다: %s",

@@ -219,7 +219,7 @@ func (e *Engine) checkKernel(ctx context.Context) []Finding {
 	disk := Finding{Subject: sim.T("disk"), Seen: sim.T("%d GiB free on the engine's disk", has.Free>>30)}
 	if has.Free != 0 && has.Free < lowDisk {
 		disk.Problem = sim.T("only %d MiB are free on the engine's disk", has.Free>>20)
-		disk.Fix = sim.Cmd("docker system prune")
+		disk.Fix = sim.Cmd(pruneCommand)
 	}
 	return append(found, disk)
 }

@@ -26,6 +26,27 @@ var (
 	ErrNotUp = errors.New("not up")
 )
 
+// pruneCommand spares what stops for a while only: instances.
+const pruneCommand = "docker system prune --filter label!=" + sim.LabelSite
+
+// Full is the failure where the disk of the engine's machine is full, of which
+// cause is the first sign.
+func Full(cause error) *sim.Failure {
+	return &sim.Failure{What: sim.T("the engine's disk is full"), Err: cause, Next: []sim.Text{
+		sim.T("free some space on it, for example: %s", pruneCommand),
+		sim.T("labsim up   # goes on from what was made"),
+	}}
+}
+
+// fullOr is Full where err says so.
+func fullOr(err error) error {
+	var f *sim.Failure
+	if err == nil || errors.As(err, &f) || !sim.SaysNoSpace(err.Error()) {
+		return err
+	}
+	return Full(err)
+}
+
 // unreachable explains why the engine did not answer.
 func unreachable(at endpoint, err error) error {
 	if errors.Is(err, context.Canceled) {

@@ -97,7 +97,7 @@ func (e *Engine) Install(ctx context.Context, o InstallOptions) (*Control, error
 		},
 	)
 	if err != nil {
-		return nil, err
+		return nil, fullOr(err)
 	}
 	progress(sim.T("waiting for control and agent"))
 	c := &Control{Port: spec.Port, Build: build, Changed: imageMade || agentMade || controlMade}
