@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"labsim/sim/engine/enginetest/self"
 )
 
 // archiveSums reads a docker-archive: the digest of each member, and small members whole.
@@ -103,17 +105,14 @@ func TestSystemRuns(t *testing.T) {
 		}
 		t.Skip("no Docker")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := self.Static(t)
 	load := exec.Command("docker", "import", "-", "t-images/linux:test")
 	in, err := load.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		writeLayer(in, self)
+		writeLayer(in, program)
 		in.Close()
 	}()
 	if out, err := load.CombinedOutput(); err != nil {
@@ -121,7 +120,7 @@ func TestSystemRuns(t *testing.T) {
 	}
 	t.Cleanup(func() { exec.Command("docker", "rmi", "t-images/linux:test").Run() })
 	dir := t.TempDir()
-	data, err := os.ReadFile(self)
+	data, err := os.ReadFile(program)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "init"), data, 0o755)
 	}

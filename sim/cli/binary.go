@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/sha256"
-	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"labsim/images/static"
 	"labsim/sim"
 )
 
@@ -25,25 +25,10 @@ func linuxBinary(ctx context.Context, platform string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if runtime.GOOS == "linux" && runtime.GOARCH == arch && static(exe) {
+	if runtime.GOOS == "linux" && runtime.GOARCH == arch && static.Is(exe) {
 		return exe, nil
 	}
 	return buildLinux(ctx, exe, arch)
-}
-
-// static reports whether an ELF file needs no dynamic loader.
-func static(file string) bool {
-	f, err := elf.Open(file)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return false
-		}
-	}
-	return true
 }
 
 func buildLinux(ctx context.Context, exe, arch string) (string, error) {

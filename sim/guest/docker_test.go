@@ -19,6 +19,7 @@ import (
 
 	"labsim/images"
 	"labsim/sim/agent/wire"
+	"labsim/sim/engine/enginetest/self"
 )
 
 const testImage = "t-guest/linux:test"
@@ -84,11 +85,8 @@ type machine struct {
 func startMachine(t *testing.T, userData string) *machine {
 	t.Helper()
 	dockerOrSkip(t)
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	archive, _, _, err := images.System(self)
+	program := self.Static(t)
+	archive, _, _, err := images.System(program)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +101,7 @@ func startMachine(t *testing.T, userData string) *machine {
 
 	m := &machine{t: t, name: "t-guest-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), links: make(chan *http.Client, 4)}
 	dir := t.TempDir()
-	copyFile(t, self, filepath.Join(dir, "init"))
+	copyFile(t, program, filepath.Join(dir, "init"))
 	l, err := net.Listen("unix", filepath.Join(dir, "agent.sock"))
 	if err != nil {
 		t.Fatal(err)
