@@ -21,17 +21,17 @@ import (
 // errCutOff is what a new process does not have.
 var errCutOff = errors.New("what is mounted here is not seen on the engine's machine any more; the agent starts again, and it is tried again")
 
-// propagates returns errCutOff if the engine's machine has no peer of the shared
-// mount at dir. Where dir is no shared mount of its own there is nothing to lose.
+// propagates returns errCutOff if dir is no shared mount any more, or one of which
+// the engine's machine has no peer.
 func (e *engine) propagates(dir string) error {
 	ours, err := peerGroups()
 	group, shared := ours[dir]
-	if err != nil || e.mnt == nil || !shared {
+	if err != nil || e.mnt == nil {
 		return err
 	}
 	var theirs map[string]string
 	err = e.in(func() (err error) { theirs, err = peerGroups(); return err })
-	if err == nil && !slices.Contains(slices.Collect(maps.Values(theirs)), group) {
+	if err == nil && (!shared || !slices.Contains(slices.Collect(maps.Values(theirs)), group)) {
 		return errCutOff
 	}
 	return err

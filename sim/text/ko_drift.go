@@ -2,7 +2,7 @@ package text
 
 var _ = add(map[string]string{
 	"the rules that keep instances from this machine and its networks while they reach the internet (table %s) are not what they should be": "인스턴스가 인터넷에 나가는 동안 이 컴퓨터와 그 네트워크를 지키는 규칙(테이블 %s)이 정해진 것과 다릅니다",
-	"volume %s: no space left on the engine's disk, which holds its data": "볼륨 %s: 데이터가 있는 엔진 디스크에 남은 공간이 없습니다",
+	"volume %s: no space left on the engine's disk, which holds its data":                                                                   "볼륨 %s: 데이터가 있는 엔진 디스크에 남은 공간이 없습니다",
 	"the router of %s is gone":                                                            "%s의 라우터가 없어졌습니다",
 	"network interface %s of %s has no link to its router":                                "%[2]s의 네트워크 인터페이스 %[1]s과(와) 라우터를 잇는 링크가 없습니다",
 	"the link of network interface %s of %s is down in the router":                        "라우터에서 %[2]s의 네트워크 인터페이스 %[1]s의 링크가 내려가 있습니다",
