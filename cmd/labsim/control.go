@@ -29,7 +29,7 @@ func runControl() int {
 	if err != nil {
 		return exit(err)
 	}
-	e, err := docker.Dial(docker.Options{Site: o.Site, Host: socket})
+	e, err := docker.Dial(docker.Options{Site: o.Site, Host: socket, Build: o.Build})
 	if err != nil {
 		return exit(err)
 	}

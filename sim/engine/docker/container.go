@@ -15,7 +15,7 @@ import (
 
 // Start makes and starts the container.
 func (e *Engine) Start(ctx context.Context, c engine.Container) error {
-	id, running, err := e.ensureContainer(ctx, c)
+	id, running, made, err := e.ensureContainer(ctx, c)
 	if err != nil || running {
 		return err
 	}
@@ -31,11 +31,14 @@ func (e *Engine) Start(ctx context.Context, c engine.Container) error {
 	if err != nil {
 		return fmt.Errorf("container %s: %w", c.Name, err)
 	}
+	if made && c.Kind == engine.KindInstance {
+		return e.dropRoots(ctx, c)
+	}
 	return nil
 }
 
 // ensureContainer returns the container of that name and hash, made if need be.
-func (e *Engine) ensureContainer(ctx context.Context, c engine.Container) (id string, running bool, err error) {
+func (e *Engine) ensureContainer(ctx context.Context, c engine.Container) (id string, running, made bool, err error) {
 	for try := range 10 {
 		pause(ctx, time.Duration(try)*50*time.Millisecond)
 		in, err := e.c.ContainerInspect(ctx, c.Name)
@@ -45,11 +48,11 @@ func (e *Engine) ensureContainer(ctx context.Context, c engine.Container) (id st
 			if conflict(err) {
 				continue // somebody else was faster, or an old one is still going
 			}
-			return id, false, err
+			return id, false, err == nil, err
 		case err != nil:
-			return "", false, fmt.Errorf("container %s: %w", c.Name, err)
+			return "", false, false, fmt.Errorf("container %s: %w", c.Name, err)
 		case in.Config.Labels[sim.LabelSite] != string(e.site):
-			return "", false, &sim.Failure{
+			return "", false, false, &sim.Failure{
 				What: sim.T("the container %s exists and was not made by labsim", c.Name),
 				Next: []sim.Text{sim.Cmd("docker rm -f %s", c.Name), sim.T("or give the lab or the instance another name")},
 			}
@@ -61,17 +64,17 @@ func (e *Engine) ensureContainer(ctx context.Context, c engine.Container) (id st
 			if err == nil && !in.State.Running {
 				err = e.resize(ctx, in, c.Limits)
 			}
-			return in.ID, in.State.Running, err
+			return in.ID, in.State.Running, false, err
 		}
 		err = e.keepRoot(ctx, in, c)
 		if err == nil {
 			err = e.removeContainer(ctx, in.ID)
 		}
 		if err != nil {
-			return "", false, fmt.Errorf("container %s: %w", c.Name, err)
+			return "", false, false, fmt.Errorf("container %s: %w", c.Name, err)
 		}
 	}
-	return "", false, fmt.Errorf("container %s: made and removed by somebody else at the same time", c.Name)
+	return "", false, false, fmt.Errorf("container %s: made and removed by somebody else at the same time", c.Name)
 }
 
 // create makes the container with its first interface and connects the others:
@@ -145,7 +148,7 @@ func (e *Engine) guestArgs(ctx context.Context, c engine.Container) ([]string, e
 	if len(c.Entrypoint) > 0 || len(c.Command) == 0 {
 		return append(append([]string{}, c.Entrypoint...), c.Command...), nil
 	}
-	in, err := e.c.ImageInspect(ctx, c.Image)
+	in, err := e.c.ImageInspect(ctx, e.imageFor(c.Image))
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", c.Image, err)
 	}

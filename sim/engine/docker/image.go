@@ -22,6 +22,15 @@ const systemName = "labsim/linux"
 // imageOf is the system image's reference for a build.
 func imageOf(build string) string { return systemName + ":" + build }
 
+// imageFor returns what a container of ref is made of. Sites share the name
+// "latest": the site's own build stands behind it, whatever another has loaded.
+func (e *Engine) imageFor(ref string) string {
+	if ref == imageOf("latest") && e.build != "" {
+		return imageOf(e.build)
+	}
+	return ref
+}
+
 // ensureImage loads the system image of that build, unless it stands. The tag
 // "latest" goes with the load, so that it names what was installed last.
 func (e *Engine) ensureImage(ctx context.Context, file, build string) (changed bool, err error) {
@@ -50,7 +59,8 @@ func (e *Engine) ensureImage(ctx context.Context, file, build string) (changed b
 	if _, err := e.c.ImageInspect(ctx, imageOf(build)); err != nil {
 		return false, fmt.Errorf("load %s: %w: %s", imageOf(build), err, strings.TrimSpace(string(said)))
 	}
-	return true, nil
+	// The load named it so already; this notes when it was named (see sweepImages).
+	return true, e.c.ImageTag(ctx, imageOf(build), imageOf("latest"))
 }
 
 func (e *Engine) tagLatest(ctx context.Context, id string, tags []string) error {

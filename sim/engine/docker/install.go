@@ -103,7 +103,11 @@ func (e *Engine) Install(ctx context.Context, o InstallOptions) (*Control, error
 	c := &Control{Port: spec.Port, Build: build, Changed: imageMade || agentMade || controlMade}
 	c.Endpoint = endpointAt(c.Port)
 	c.Public, _ = netip.ParsePrefix(spec.Public)
-	return c, e.await(ctx, c)
+	if err := e.await(ctx, c); err != nil || !c.Changed {
+		return c, err
+	}
+	_ = e.sweepImages(ctx, build, imageGrace) // tried again at the next change
+	return c, nil
 }
 
 func endpointAt(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }

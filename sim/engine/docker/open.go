@@ -23,15 +23,19 @@ type Options struct {
 	// configuration decide, as for the docker command.
 	Host    string
 	Context string
+	// Build is whose system image containers are made of; "": the one that was
+	// loaded last.
+	Build string
 }
 
 // Engine is a Docker engine, seen from one site.
 type Engine struct {
-	c    *client.Client
-	site sim.Site
-	at   endpoint
-	ping types.Ping
-	pids pidCache
+	c     *client.Client
+	site  sim.Site
+	at    endpoint
+	build string // may be ""
+	ping  types.Ping
+	pids  pidCache
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -84,7 +88,7 @@ func Dial(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", at.Host, err)
 	}
-	return &Engine{c: c, site: o.Site, at: at}, nil
+	return &Engine{c: c, site: o.Site, at: at, build: o.Build}, nil
 }
 
 // Close drops the connections.

@@ -16,8 +16,11 @@ import (
 // has to be made anew, for Docker can't change its mounts, that layer goes into
 // a local image first, and the next container is made of it.
 
-// kindRoot marks such an image.
-const kindRoot = "root"
+// kindRoot marks such an image, and labelName says of which container it is.
+const (
+	kindRoot  = "root"
+	labelName = "labsim.container"
+)
 
 // rootImage is the reference of an instance's root disk.
 func (e *Engine) rootImage(id string) string {
@@ -34,7 +37,7 @@ func (e *Engine) keepRoot(ctx context.Context, in container.InspectResponse, c e
 		Reference: e.rootImage(c.ID), Pause: true,
 		Comment: "root disk of " + c.ID,
 		// The container's own labels go along; its build must not make this a system image.
-		Config: &container.Config{Labels: map[string]string{sim.LabelKind: kindRoot, sim.LabelBuild: ""}},
+		Config: &container.Config{Labels: map[string]string{sim.LabelKind: kindRoot, labelName: c.Name, sim.LabelBuild: ""}},
 	})
 	if err != nil {
 		return fmt.Errorf("keep the root disk: %w", err)
@@ -46,11 +49,11 @@ func (e *Engine) keepRoot(ctx context.Context, in container.InspectResponse, c e
 // where one was kept, else its AMI.
 func (e *Engine) rootOf(ctx context.Context, c engine.Container) (string, error) {
 	if c.Kind != engine.KindInstance {
-		return c.Image, nil
+		return e.imageFor(c.Image), nil
 	}
 	in, err := e.c.ImageInspect(ctx, e.rootImage(c.ID))
 	if notFound(err) {
-		return c.Image, nil
+		return e.imageFor(c.Image), nil
 	}
 	return in.ID, err
 }
@@ -93,6 +96,19 @@ func (e *Engine) removeRoots(ctx context.Context, id string, dangling bool) erro
 	for _, i := range list {
 		if _, err := e.c.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: !dangling, PruneChildren: true}); err != nil && !conflict(err) && !imageInUse(err) {
 			errs = append(errs, gone(err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// dropRoots removes the root disks of instances that had the container's name
+// before: somebody removed their containers, and with those all that needed them.
+func (e *Engine) dropRoots(ctx context.Context, c engine.Container) error {
+	list, err := e.c.ImageList(ctx, image.ListOptions{Filters: e.ours(sim.LabelKind+"="+kindRoot, labelName+"="+c.Name)})
+	errs := []error{err}
+	for _, i := range list {
+		if i.Labels[sim.LabelID] != c.ID {
+			errs = append(errs, e.removeImage(ctx, i))
 		}
 	}
 	return errors.Join(errs...)

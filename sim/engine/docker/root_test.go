@@ -109,6 +109,22 @@ func TestRootDisk(t *testing.T) {
 			}
 		}
 	}
+	if len(roots(t, e)) == 0 {
+		t.Error("no root disk is kept")
+	}
+	old = stopped()
+	if err := e.removeContainer(ctx, old.ID); err != nil { // by hand: the instance is terminated
+		t.Fatal(err)
+	}
+	c.ID = "i-0123456789abcdef1"
+	start("the next instance of that name")
+	if left := roots(t, e); len(left) > 0 {
+		t.Errorf("beside the next instance stand %+v", left)
+	}
+
+	stopped()
+	c.Hash = "5"
+	start("a change of the next instance")
 	if err := e.Remove(ctx, c.Name); err != nil {
 		t.Fatal(err)
 	}

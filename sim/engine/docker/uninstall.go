@@ -9,7 +9,6 @@ import (
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 
@@ -232,29 +231,22 @@ func (u *uninstall) remains(ctx context.Context) (*Uninstalled, error) {
 	// then are files to be unlinked.
 	err := u.e.run(ctx, oneshot{Image: u.image, Args: args,
 		Flat: map[string]string{"/var/lib": "/engine/lib", "/run": "/engine/run"}}, &done.Kept)
-	if err == nil && u.o.Purge {
+	switch {
+	case err != nil:
+	case u.o.Purge:
 		done.Image, err = "", u.purge(ctx)
+	default:
+		err = u.e.sweepImages(ctx, u.build, imageGrace)
 	}
 	return done, err
 }
 
-// purge removes the system images that no other site uses.
+// purge removes the system images that no site uses.
 func (u *uninstall) purge(ctx context.Context) error {
-	list, err := u.e.c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", sim.LabelBuild))})
-	if err != nil {
-		return err
-	}
-	var errs []error
+	list, err := u.e.idleImages(ctx)
+	errs := []error{err}
 	for _, i := range list {
-		if isRoot(i) {
-			continue // another site's
-		}
-		for _, ref := range append(i.RepoTags, i.ID) {
-			_, err := u.e.c.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
-			if err != nil && !conflict(err) && !imageInUse(err) {
-				errs = append(errs, gone(err))
-			}
-		}
+		errs = append(errs, u.e.removeImage(ctx, i))
 	}
 	return errors.Join(errs...)
 }
