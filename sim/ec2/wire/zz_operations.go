@@ -780,3 +780,137 @@ var Others = []string{
 	"UpdateSecurityGroupRuleDescriptionsIngress",
 	"WithdrawByoipCidr",
 }
+
+// New returns pointers to an empty request and an empty result of an operation, each
+// nil where it has none; ok is false for an operation that labsim doesn't serve.
+func New(action string) (in, out any, ok bool) {
+	switch action {
+	case "AllocateAddress":
+		return new(AllocateAddressRequest), new(AllocateAddressResult), true
+	case "AssociateAddress":
+		return new(AssociateAddressRequest), new(AssociateAddressResult), true
+	case "AssociateRouteTable":
+		return new(AssociateRouteTableRequest), new(AssociateRouteTableResult), true
+	case "AttachInternetGateway":
+		return new(AttachInternetGatewayRequest), nil, true
+	case "AttachVolume":
+		return new(AttachVolumeRequest), new(VolumeAttachment), true
+	case "AuthorizeSecurityGroupEgress":
+		return new(AuthorizeSecurityGroupEgressRequest), new(AuthorizeSecurityGroupEgressResult), true
+	case "AuthorizeSecurityGroupIngress":
+		return new(AuthorizeSecurityGroupIngressRequest), new(AuthorizeSecurityGroupIngressResult), true
+	case "CreateInternetGateway":
+		return new(CreateInternetGatewayRequest), new(CreateInternetGatewayResult), true
+	case "CreateKeyPair":
+		return new(CreateKeyPairRequest), new(KeyPair), true
+	case "CreateRoute":
+		return new(CreateRouteRequest), new(CreateRouteResult), true
+	case "CreateRouteTable":
+		return new(CreateRouteTableRequest), new(CreateRouteTableResult), true
+	case "CreateSecurityGroup":
+		return new(CreateSecurityGroupRequest), new(CreateSecurityGroupResult), true
+	case "CreateSubnet":
+		return new(CreateSubnetRequest), new(CreateSubnetResult), true
+	case "CreateTags":
+		return new(CreateTagsRequest), nil, true
+	case "CreateVolume":
+		return new(CreateVolumeRequest), new(Volume), true
+	case "CreateVpc":
+		return new(CreateVpcRequest), new(CreateVpcResult), true
+	case "DeleteInternetGateway":
+		return new(DeleteInternetGatewayRequest), nil, true
+	case "DeleteKeyPair":
+		return new(DeleteKeyPairRequest), new(DeleteKeyPairResult), true
+	case "DeleteRoute":
+		return new(DeleteRouteRequest), nil, true
+	case "DeleteRouteTable":
+		return new(DeleteRouteTableRequest), nil, true
+	case "DeleteSecurityGroup":
+		return new(DeleteSecurityGroupRequest), new(DeleteSecurityGroupResult), true
+	case "DeleteSubnet":
+		return new(DeleteSubnetRequest), nil, true
+	case "DeleteTags":
+		return new(DeleteTagsRequest), nil, true
+	case "DeleteVolume":
+		return new(DeleteVolumeRequest), nil, true
+	case "DeleteVpc":
+		return new(DeleteVpcRequest), nil, true
+	case "DescribeAddresses":
+		return new(DescribeAddressesRequest), new(DescribeAddressesResult), true
+	case "DescribeAvailabilityZones":
+		return new(DescribeAvailabilityZonesRequest), new(DescribeAvailabilityZonesResult), true
+	case "DescribeImages":
+		return new(DescribeImagesRequest), new(DescribeImagesResult), true
+	case "DescribeInstanceAttribute":
+		return new(DescribeInstanceAttributeRequest), new(InstanceAttribute), true
+	case "DescribeInstanceStatus":
+		return new(DescribeInstanceStatusRequest), new(DescribeInstanceStatusResult), true
+	case "DescribeInstanceTypes":
+		return new(DescribeInstanceTypesRequest), new(DescribeInstanceTypesResult), true
+	case "DescribeInstances":
+		return new(DescribeInstancesRequest), new(DescribeInstancesResult), true
+	case "DescribeInternetGateways":
+		return new(DescribeInternetGatewaysRequest), new(DescribeInternetGatewaysResult), true
+	case "DescribeKeyPairs":
+		return new(DescribeKeyPairsRequest), new(DescribeKeyPairsResult), true
+	case "DescribeNetworkInterfaces":
+		return new(DescribeNetworkInterfacesRequest), new(DescribeNetworkInterfacesResult), true
+	case "DescribeRegions":
+		return new(DescribeRegionsRequest), new(DescribeRegionsResult), true
+	case "DescribeRouteTables":
+		return new(DescribeRouteTablesRequest), new(DescribeRouteTablesResult), true
+	case "DescribeSecurityGroupRules":
+		return new(DescribeSecurityGroupRulesRequest), new(DescribeSecurityGroupRulesResult), true
+	case "DescribeSecurityGroups":
+		return new(DescribeSecurityGroupsRequest), new(DescribeSecurityGroupsResult), true
+	case "DescribeSubnets":
+		return new(DescribeSubnetsRequest), new(DescribeSubnetsResult), true
+	case "DescribeTags":
+		return new(DescribeTagsRequest), new(DescribeTagsResult), true
+	case "DescribeVolumes":
+		return new(DescribeVolumesRequest), new(DescribeVolumesResult), true
+	case "DescribeVpcAttribute":
+		return new(DescribeVpcAttributeRequest), new(DescribeVpcAttributeResult), true
+	case "DescribeVpcs":
+		return new(DescribeVpcsRequest), new(DescribeVpcsResult), true
+	case "DetachInternetGateway":
+		return new(DetachInternetGatewayRequest), nil, true
+	case "DetachVolume":
+		return new(DetachVolumeRequest), new(VolumeAttachment), true
+	case "DisassociateAddress":
+		return new(DisassociateAddressRequest), nil, true
+	case "DisassociateRouteTable":
+		return new(DisassociateRouteTableRequest), nil, true
+	case "GetConsoleOutput":
+		return new(GetConsoleOutputRequest), new(GetConsoleOutputResult), true
+	case "ImportKeyPair":
+		return new(ImportKeyPairRequest), new(ImportKeyPairResult), true
+	case "ModifyInstanceAttribute":
+		return new(ModifyInstanceAttributeRequest), nil, true
+	case "ModifySubnetAttribute":
+		return new(ModifySubnetAttributeRequest), nil, true
+	case "ModifyVpcAttribute":
+		return new(ModifyVpcAttributeRequest), nil, true
+	case "RebootInstances":
+		return new(RebootInstancesRequest), nil, true
+	case "ReleaseAddress":
+		return new(ReleaseAddressRequest), nil, true
+	case "ReplaceRoute":
+		return new(ReplaceRouteRequest), nil, true
+	case "ReplaceRouteTableAssociation":
+		return new(ReplaceRouteTableAssociationRequest), new(ReplaceRouteTableAssociationResult), true
+	case "RevokeSecurityGroupEgress":
+		return new(RevokeSecurityGroupEgressRequest), new(RevokeSecurityGroupEgressResult), true
+	case "RevokeSecurityGroupIngress":
+		return new(RevokeSecurityGroupIngressRequest), new(RevokeSecurityGroupIngressResult), true
+	case "RunInstances":
+		return new(RunInstancesRequest), new(Reservation), true
+	case "StartInstances":
+		return new(StartInstancesRequest), new(StartInstancesResult), true
+	case "StopInstances":
+		return new(StopInstancesRequest), new(StopInstancesResult), true
+	case "TerminateInstances":
+		return new(TerminateInstancesRequest), new(TerminateInstancesResult), true
+	}
+	return nil, nil, false
+}

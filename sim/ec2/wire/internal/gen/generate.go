@@ -38,7 +38,26 @@ func (m model) operationsFile() string {
 	writeNames(&b, "Operations", slices.Sorted(maps.Keys(m.Operations)))
 	b.WriteString("\n// Others are the operations that EC2 has and labsim has not.\n")
 	writeNames(&b, "Others", m.Others)
+	m.writeNew(&b)
 	return b.String()
+}
+
+// writeNew writes what makes the shapes of an operation by its name.
+func (m model) writeNew(b *bytes.Buffer) {
+	b.WriteString("\n// New returns pointers to an empty request and an empty result of an operation, each\n" +
+		"// nil where it has none; ok is false for an operation that labsim doesn't serve.\n" +
+		"func New(action string) (in, out any, ok bool) {\nswitch action {\n")
+	made := func(r *ref) string {
+		if r == nil {
+			return "nil"
+		}
+		return "new(" + r.Shape + ")"
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Operations)) {
+		o := m.Operations[name]
+		fmt.Fprintf(b, "case %q:\nreturn %s, %s, true\n", name, made(o.Input), made(o.Output))
+	}
+	b.WriteString("}\nreturn nil, nil, false\n}\n")
 }
 
 func writeNames(b *bytes.Buffer, name string, values []string) {
