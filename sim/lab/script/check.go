@@ -1,0 +1,105 @@
+package script
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
+
+	"labsim/sim"
+)
+
+// Fault is what is wrong with a script, before it has run.
+type Fault struct {
+	Line int // within the script, from 1
+	Err  error
+}
+
+// Check reads a script as Run would and calls nothing. vars are the variables
+// that it is given.
+func Check(text string, vars []string) []Fault {
+	file, err := parse(text)
+	if err != nil {
+		line := 1
+		if e, ok := err.(syntax.ParseError); ok {
+			line = int(e.Pos.Line())
+		}
+		return []Fault{{line, err}}
+	}
+	c := &checker{known: slices.Clone(vars), files: map[string][]byte{}}
+	syntax.Walk(file, c.node)
+	return c.found
+}
+
+type checker struct {
+	known []string
+	files map[string][]byte // what the script will have written
+	found []Fault
+}
+
+func (c *checker) add(pos syntax.Pos, err error) {
+	c.found = append(c.found, Fault{int(pos.Line()), err})
+}
+
+// node is called for the nodes in the order of the text, a word before its parts:
+// what assigns a variable comes before what reads it.
+func (c *checker) node(n syntax.Node) bool {
+	switch x := n.(type) {
+	case *syntax.Assign:
+		if x.Value != nil {
+			syntax.Walk(x.Value, c.node)
+		}
+		c.known = append(c.known, x.Name.Value)
+		return false
+	case *syntax.Redirect:
+		if name := c.word(x.Word); x.Word != nil {
+			c.files[name] = nil
+		}
+	case *syntax.ParamExp:
+		if !slices.Contains(c.known, x.Param.Value) {
+			c.add(x.Pos(), &sim.Failure{What: sim.T("the variable %s has no value here", x.Param.Value)})
+		}
+	case *syntax.CallExpr:
+		c.call(x)
+	}
+	return true
+}
+
+func (c *checker) call(x *syntax.CallExpr) {
+	if len(x.Args) == 0 {
+		return
+	}
+	var args []string
+	for _, w := range x.Args {
+		args = append(args, c.word(w))
+	}
+	switch args[0] {
+	case "aws":
+		if len(args) > 2 && args[2] == "wait" {
+			return
+		}
+		if _, err := readCall(args[1:], c.files); err != nil {
+			c.add(x.Pos(), err)
+		}
+	case "cat", "chmod", "set", "export", "test", "[", "printf", "echo", "true", ":":
+	default:
+		c.add(x.Pos(), &sim.Failure{What: sim.T("a lab's script can't run %s: it has aws, cat and chmod", args[0])})
+	}
+}
+
+// word expands a word as far as its text goes; a variable stands for itself.
+func (c *checker) word(w *syntax.Word) string {
+	if w == nil {
+		return ""
+	}
+	s, err := expand.Literal(&expand.Config{
+		Env:      expand.FuncEnviron(func(name string) string { return "$" + name }),
+		CmdSubst: func(w io.Writer, _ *syntax.CmdSubst) error { _, err := fmt.Fprint(w, "$()"); return err },
+	}, w)
+	if err != nil {
+		return ""
+	}
+	return s
+}
