@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"labsim/sim"
@@ -24,7 +25,7 @@ func (s *shell) aws(ctx context.Context, w io.Writer, args []string) error {
 	if len(args) > 2 && args[0] == "ec2" && args[1] == "wait" {
 		return s.wait(ctx, args[2], args[3:])
 	}
-	c, err := readCall(args, s.files)
+	c, err := readCall(args, s.files, false)
 	if err != nil {
 		return err
 	}
@@ -35,8 +36,9 @@ func (s *shell) aws(ctx context.Context, w io.Writer, args []string) error {
 }
 
 // readCall reads `ec2 OPERATION --OPTION VALUE...` (AWS CLI Command Reference,
-// ec2). files are what file:// leads to.
-func readCall(args []string, files map[string][]byte) (*call, error) {
+// ec2). files are what file:// leads to. In a draft a value may have variables in
+// it whose values nobody knows yet: $subnet.
+func readCall(args []string, files map[string][]byte, draft bool) (*call, error) {
 	if len(args) < 2 || args[0] != "ec2" {
 		return nil, &sim.Failure{What: sim.T("a lab's script has aws ec2 OPERATION only")}
 	}
@@ -54,15 +56,17 @@ func readCall(args []string, files map[string][]byte) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := newRequest(c.in, files)
+	r := &request{in: c.in, files: files}
 	for _, o := range opts {
-		switch o.name {
-		case "query":
+		switch {
+		case o.name == "query":
 			c.query, err = o.one()
-		case "output":
+		case o.name == "output":
 			if c.output, err = o.one(); err == nil && c.output != "json" && c.output != "text" {
 				err = o.bad(sim.T("json or text"))
 			}
+		case draft && slices.ContainsFunc(o.values, func(v string) bool { return strings.Contains(v, "$") }):
+			err = r.knows(o)
 		default:
 			err = r.set(o)
 		}

@@ -97,7 +97,7 @@ func TestLikeTheAWSCLI(t *testing.T) {
 		t.Fatalf("the AWS CLI sent %d requests of %d:\n%s", len(sent), len(commands), out)
 	}
 	for i, c := range commands {
-		call, err := readCall(append([]string{"ec2"}, c...), nil)
+		call, err := readCall(append([]string{"ec2"}, c...), nil, false)
 		if err != nil {
 			t.Errorf("%v: %v", c, err)
 			continue

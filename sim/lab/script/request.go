@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,8 +22,6 @@ type request struct {
 	// public is --associate-public-ip-address.
 	public *bool
 }
-
-func newRequest(in any, files map[string][]byte) *request { return &request{in: in, files: files} }
 
 func (r *request) set(o option) error {
 	for i, v := range o.values {
@@ -55,6 +54,20 @@ func (r *request) set(o option) error {
 	}
 	if err != nil {
 		return fmt.Errorf("--%s: %w", o.name, err)
+	}
+	return nil
+}
+
+// knows reports an option that there is not.
+func (r *request) knows(o option) error {
+	if slices.Contains([]string{"protocol", "port", "cidr", "source-group", "count"}, o.name) {
+		o.values = []string{"1"} // one that the AWS CLI adds, or an error
+		if done, err := r.custom(o); done {
+			return err
+		}
+	}
+	if _, ok := r.field(o.name); !ok {
+		return r.unknown(o)
 	}
 	return nil
 }

@@ -157,3 +157,8 @@ func Follow(n *yaml.Node) *yaml.Node {
 	}
 	return n
 }
+
+// Literal reports whether the value is a block of text: | or >.
+func (v Value) Literal() bool {
+	return v.node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0
+}

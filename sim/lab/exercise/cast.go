@@ -1,0 +1,156 @@
+package exercise
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"labsim/sim"
+)
+
+// Cast is who has which role. A role that nobody can have is missing.
+type Cast map[string]*Resource
+
+// Vars are the variables of scripts and guides: $public is the id of the one
+// that has the role, $public_route_table an attribute of it.
+func (c Cast) Vars() map[string]string {
+	out := map[string]string{}
+	for role, r := range c {
+		out[variable(role, "")] = r.ID
+		out[variable(role, "name")] = r.Name
+		for _, a := range attributes[r.Kind] {
+			if v := r.Get(a); v != "" {
+				out[variable(role, a)] = v
+			}
+		}
+	}
+	return out
+}
+
+// resolve returns what $ROLE.ATTRIBUTE stands for, any other word as it is.
+func (c Cast) resolve(word string) (value string, ok bool) {
+	ref, isRef := strings.CutPrefix(word, "$")
+	if !isRef {
+		return word, true
+	}
+	role, attribute, _ := strings.Cut(ref, ".")
+	r, ok := c[role]
+	if !ok {
+		return "", false
+	}
+	v := r.Get(attribute)
+	return v, v != ""
+}
+
+// holds reports whether a condition holds of r.
+func (c Cast) holds(x Condition, r *Resource) bool {
+	have := r.attrs[x.Attribute].values
+	if x.Attribute == "name" || x.Attribute == "id" {
+		have = []string{r.Get(x.Attribute)}
+	}
+	switch x.Want {
+	case wantAny:
+		return len(have) > 0
+	case wantNone:
+		return len(have) == 0
+	}
+	want, ok := c.resolve(x.Want)
+	return ok && slices.Contains(have, want)
+}
+
+func (c Cast) all(list []Condition, r *Resource) bool {
+	return !slices.ContainsFunc(list, func(x Condition) bool { return !c.holds(x, r) })
+}
+
+// why says what is otherwise than a condition wants it.
+func (c Cast) why(x Condition, r *Resource) sim.Text {
+	if w := r.attrs[x.Attribute].why; w.Format != "" {
+		return sim.Cmd("%s: %s", r.Label(), w)
+	}
+	have := strings.Join(r.attrs[x.Attribute].values, ", ")
+	want, ok := c.resolve(x.Want)
+	switch {
+	case x.Want == wantNone:
+		return sim.T("%s has %s %s, and is to have none", r.Label(), x.Attribute, have)
+	case x.Want == wantAny:
+		return sim.T("%s has no %s", r.Label(), x.Attribute)
+	case !ok:
+		return sim.T("%s of %s can't be looked at: nothing is %s yet", x.Attribute, r.Label(), x.Want)
+	case have == "":
+		return sim.T("%s has no %s; it is to be %s", r.Label(), x.Attribute, want)
+	}
+	return sim.T("%s of %s is %s, not %s", x.Attribute, r.Label(), have, want)
+}
+
+// maxCasts bounds how many ways to give the roles are compared: an account may
+// have hundreds of resources.
+const maxCasts = 4096
+
+// casts calls f with every way to give the roles, until there have been maxCasts.
+// Two roles are never the same resource's.
+func (x *Exercise) casts(facts *Facts, f func(Cast)) {
+	n := 0
+	var give func(int, Cast)
+	give = func(i int, c Cast) {
+		if n >= maxCasts {
+			return
+		}
+		if i == len(x.Roles) {
+			n++
+			f(maps.Clone(c))
+			return
+		}
+		role := x.Roles[i]
+		found := false
+		for _, r := range facts.of(role.Kind) {
+			if c.has(r) || !c.all(role.Where, r) {
+				continue
+			}
+			found = true
+			c[role.Name] = r
+			give(i+1, c)
+			delete(c, role.Name)
+		}
+		if !found {
+			give(i+1, c)
+		}
+	}
+	give(0, Cast{})
+}
+
+func (c Cast) has(r *Resource) bool {
+	for _, o := range c {
+		if o == r {
+			return true
+		}
+	}
+	return false
+}
+
+// missing says why nobody has a role.
+func (x *Exercise) missing(facts *Facts, c Cast, role Role, lang string) sim.Text {
+	all := facts.of(role.Kind)
+	if len(all) == 0 {
+		return sim.T("there is no %s yet", string(role.Kind))
+	}
+	var reasons []any
+	for _, r := range all {
+		if c.has(r) {
+			continue
+		}
+		for _, w := range role.Where {
+			if !c.holds(w, r) {
+				reasons = append(reasons, c.why(w, r))
+				break
+			}
+		}
+	}
+	switch len(reasons) {
+	case 0:
+		return sim.T("every %s that there is serves for something else; %s is still missing", string(role.Kind), role.Say.In(lang))
+	case 1, 2, 3:
+		return sim.Text{Format: strings.TrimSuffix(strings.Repeat("%s; ", len(reasons)), "; "), Args: reasons}
+	}
+	return sim.T("none of %s %ss can be it; of the first: %s", fmt.Sprint(len(all)), string(role.Kind), reasons[0])
+}

@@ -1,0 +1,337 @@
+package exercise
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"labsim/sim"
+	"labsim/sim/ec2/wire"
+)
+
+// API makes one call of the EC2 API. ec2.Client is one.
+type API interface {
+	Do(ctx context.Context, action string, in, out any) error
+}
+
+// Kind is a kind of resource, by the name that EC2's tags have for it.
+type Kind string
+
+// Kinds, with the attributes that checks may ask for.
+const (
+	KindVPC             Kind = "vpc"
+	KindSubnet          Kind = "subnet"
+	KindInternetGateway Kind = "internet-gateway"
+	KindRouteTable      Kind = "route-table"
+	KindSecurityGroup   Kind = "security-group"
+	KindInstance        Kind = "instance"
+	KindVolume          Kind = "volume"
+	KindKeyPair         Kind = "key-pair"
+	KindAddress         Kind = "elastic-ip"
+)
+
+// attributes lists, by kind, what a condition may name besides id and name.
+var attributes = map[Kind][]string{
+	KindVPC:             {"cidr", "gateway", "default-group"},
+	KindSubnet:          {"cidr", "vpc", "zone", "public", "route-table", "association", "public-ip-on-launch"},
+	KindInternetGateway: {"vpc"},
+	KindRouteTable:      {"vpc", "main", "gateway"},
+	KindSecurityGroup:   {"vpc"},
+	KindInstance:        {"state", "type", "family", "vpc", "subnet", "private-ip", "public-ip", "key", "security-groups", "volumes", "image"},
+	KindVolume:          {"size", "type", "state", "instance", "zone"},
+	KindKeyPair:         {},
+	KindAddress:         {"public-ip", "instance"},
+}
+
+// Resource is one that the API describes.
+type Resource struct {
+	Kind  Kind
+	ID    string
+	Name  string
+	attrs map[string]attribute
+}
+
+// attribute has several values where EC2 has several: security groups.
+type attribute struct {
+	values []string
+	// why says what makes it so, for those that follow from something else.
+	why sim.Text
+}
+
+// Label is what a user calls it.
+func (r *Resource) Label() string {
+	if r.Name == "" || r.Name == r.ID {
+		return r.ID
+	}
+	return r.Name + " (" + r.ID + ")"
+}
+
+// Get returns the first value of an attribute, or "".
+func (r *Resource) Get(name string) string {
+	switch name {
+	case "", "id":
+		return r.ID
+	case "name":
+		return r.Name
+	}
+	return first(r.attrs[name].values)
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+func (r *Resource) set(name string, values ...string) {
+	r.explain(name, sim.Text{}, values...)
+}
+
+func (r *Resource) explain(name string, why sim.Text, values ...string) {
+	values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
+	r.attrs[name] = attribute{values, why}
+}
+
+// Facts are the resources of an account, in a stable order.
+type Facts struct{ All []*Resource }
+
+func (f *Facts) of(k Kind) []*Resource {
+	var out []*Resource
+	for _, r := range f.All {
+		if r.Kind == k {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Observe asks the API for everything that checks look at.
+func Observe(ctx context.Context, api API) (*Facts, error) {
+	var d description
+	for _, q := range []struct {
+		action string
+		out    any
+	}{
+		{"DescribeVpcs", &d.vpcs}, {"DescribeSubnets", &d.subnets}, {"DescribeInternetGateways", &d.gateways}, {"DescribeRouteTables", &d.tables},
+		{"DescribeSecurityGroups", &d.groups}, {"DescribeInstances", &d.instances}, {"DescribeVolumes", &d.volumes},
+		{"DescribeKeyPairs", &d.keys}, {"DescribeAddresses", &d.addresses},
+	} {
+		if err := api.Do(ctx, q.action, nil, q.out); err != nil {
+			return nil, err
+		}
+	}
+	return d.facts(), nil
+}
+
+// description is what the API says.
+type description struct {
+	vpcs      wire.DescribeVpcsResult
+	subnets   wire.DescribeSubnetsResult
+	gateways  wire.DescribeInternetGatewaysResult
+	tables    wire.DescribeRouteTablesResult
+	groups    wire.DescribeSecurityGroupsResult
+	instances wire.DescribeInstancesResult
+	volumes   wire.DescribeVolumesResult
+	keys      wire.DescribeKeyPairsResult
+	addresses wire.DescribeAddressesResult
+	out       Facts
+}
+
+func (d *description) add(k Kind, id *string, tags []wire.Tag) *Resource {
+	r := &Resource{Kind: k, ID: val(id), Name: tag(tags, sim.TagName), attrs: map[string]attribute{}}
+	d.out.All = append(d.out.All, r)
+	return r
+}
+
+func (d *description) facts() *Facts {
+	for _, v := range d.vpcs.Vpcs {
+		r := d.add(KindVPC, v.VpcId, v.Tags)
+		r.set("cidr", val(v.CidrBlock))
+		r.set("gateway", d.gatewayOf(r.ID))
+		for _, g := range d.groups.SecurityGroups {
+			if val(g.VpcId) == r.ID && val(g.GroupName) == "default" {
+				r.set("default-group", val(g.GroupId))
+			}
+		}
+	}
+	for _, s := range d.subnets.Subnets {
+		d.subnet(s)
+	}
+	for _, g := range d.gateways.InternetGateways {
+		r := d.add(KindInternetGateway, g.InternetGatewayId, g.Tags)
+		for _, a := range g.Attachments {
+			r.set("vpc", val(a.VpcId))
+		}
+	}
+	for _, t := range d.tables.RouteTables {
+		r := d.add(KindRouteTable, t.RouteTableId, t.Tags)
+		r.set("vpc", val(t.VpcId))
+		r.set("main", strconv.FormatBool(isMain(t)))
+		if route, ok := defaultRoute(t); ok {
+			r.set("gateway", val(route.GatewayId))
+		}
+	}
+	for _, g := range d.groups.SecurityGroups {
+		r := d.add(KindSecurityGroup, g.GroupId, g.Tags)
+		r.Name = val(g.GroupName)
+		r.set("vpc", val(g.VpcId))
+	}
+	for _, x := range d.instances.Reservations {
+		for _, i := range x.Instances {
+			d.instance(i)
+		}
+	}
+	d.rest()
+	slices.SortStableFunc(d.out.All, func(a, b *Resource) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return &d.out
+}
+
+func (d *description) rest() {
+	for _, v := range d.volumes.Volumes {
+		r := d.add(KindVolume, v.VolumeId, v.Tags)
+		r.set("size", strconv.Itoa(val(v.Size)))
+		r.set("type", val(v.VolumeType))
+		r.set("state", val(v.State))
+		r.set("zone", val(v.AvailabilityZone))
+		for _, a := range v.Attachments {
+			r.set("instance", val(a.InstanceId))
+		}
+	}
+	for _, k := range d.keys.KeyPairs {
+		d.add(KindKeyPair, k.KeyName, k.Tags).Name = val(k.KeyName)
+	}
+	for _, a := range d.addresses.Addresses {
+		r := d.add(KindAddress, a.AllocationId, a.Tags)
+		r.set("public-ip", val(a.PublicIp))
+		r.set("instance", val(a.InstanceId))
+	}
+}
+
+// instance leaves out those that are gone.
+func (d *description) instance(i wire.Instance) {
+	state := ""
+	if i.State != nil {
+		state = val(i.State.Name)
+	}
+	if state == string(sim.StateTerminated) || state == string(sim.StateShuttingDown) {
+		return
+	}
+	r := d.add(KindInstance, i.InstanceId, i.Tags)
+	r.set("state", state)
+	r.set("type", val(i.InstanceType))
+	if t, ok := sim.InstanceTypeNamed(val(i.InstanceType)); ok {
+		r.set("family", string(t.Family))
+	}
+	r.set("vpc", val(i.VpcId))
+	r.set("subnet", val(i.SubnetId))
+	r.set("private-ip", val(i.PrivateIpAddress))
+	r.set("public-ip", val(i.PublicIpAddress))
+	r.set("key", val(i.KeyName))
+	r.set("image", val(i.ImageId))
+	var groups, volumes []string
+	for _, g := range i.SecurityGroups {
+		groups = append(groups, val(g.GroupId))
+	}
+	for _, m := range i.BlockDeviceMappings {
+		if m.Ebs != nil && val(m.DeviceName) != val(i.RootDeviceName) {
+			volumes = append(volumes, val(m.Ebs.VolumeId))
+		}
+	}
+	r.set("security-groups", groups...)
+	r.set("volumes", volumes...)
+}
+
+// subnet says also what makes it public or private: the route table that it
+// uses, by association or as the VPC's main one.
+func (d *description) subnet(s wire.Subnet) {
+	r := d.add(KindSubnet, s.SubnetId, s.Tags)
+	r.set("cidr", val(s.CidrBlock))
+	r.set("vpc", val(s.VpcId))
+	r.set("zone", val(s.AvailabilityZone))
+	r.set("public-ip-on-launch", strconv.FormatBool(val(s.MapPublicIpOnLaunch)))
+	table, association := d.tableOf(s)
+	r.set("route-table", val(table.RouteTableId))
+	r.set("association", association)
+	id := val(table.RouteTableId)
+	route, ok := defaultRoute(table)
+	gateway := val(route.GatewayId)
+	switch {
+	case !ok && association == "":
+		r.explain("public", sim.T("it is associated with no route table and uses the main one, %s, which has no route for 0.0.0.0/0", id), "false")
+	case !ok:
+		r.explain("public", sim.T("its route table %s has no route for 0.0.0.0/0", id), "false")
+	case gateway != d.gatewayOf(val(s.VpcId)) || val(route.State) == "blackhole":
+		r.explain("public", sim.T("the route of %s for 0.0.0.0/0 leads nowhere: %s is not attached to the VPC", id, gateway), "false")
+	case association == "":
+		r.explain("public", sim.T("it is associated with no route table and uses the main one, %s, which has 0.0.0.0/0 -> %s: it is public", id, gateway), "true")
+	default:
+		r.explain("public", sim.T("its route table %s has 0.0.0.0/0 -> %s: it is public", id, gateway), "true")
+	}
+}
+
+func (d *description) gatewayOf(vpc string) string {
+	for _, g := range d.gateways.InternetGateways {
+		for _, a := range g.Attachments {
+			if val(a.VpcId) == vpc {
+				return val(g.InternetGatewayId)
+			}
+		}
+	}
+	return ""
+}
+
+func (d *description) tableOf(s wire.Subnet) (table wire.RouteTable, association string) {
+	for _, t := range d.tables.RouteTables {
+		for _, a := range t.Associations {
+			if val(a.SubnetId) == val(s.SubnetId) {
+				return t, val(a.RouteTableAssociationId)
+			}
+		}
+		if val(t.VpcId) == val(s.VpcId) && isMain(t) {
+			table = t
+		}
+	}
+	return table, ""
+}
+
+func isMain(t wire.RouteTable) bool {
+	return slices.ContainsFunc(t.Associations, func(a wire.RouteTableAssociation) bool { return val(a.Main) })
+}
+
+func defaultRoute(t wire.RouteTable) (wire.Route, bool) {
+	i := slices.IndexFunc(t.Routes, func(r wire.Route) bool { return val(r.DestinationCidrBlock) == sim.Everywhere.String() })
+	if i < 0 {
+		return wire.Route{}, false
+	}
+	return t.Routes[i], true
+}
+
+func tag(tags []wire.Tag, key string) string {
+	for _, t := range tags {
+		if val(t.Key) == key {
+			return val(t.Value)
+		}
+	}
+	return ""
+}
+
+func val[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// variable is how a script calls a role's attribute: $public_route_table.
+func variable(role, attribute string) string {
+	if attribute == "" || attribute == "id" {
+		return strings.ReplaceAll(role, "-", "_")
+	}
+	return strings.ReplaceAll(role+"_"+attribute, "-", "_")
+}

@@ -1,0 +1,102 @@
+package exercise
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"labsim/sim"
+	"labsim/sim/path"
+)
+
+// internet is the end of a packet's way that is no role.
+const internet = "internet"
+
+// flow makes the packet of a check. A finding says what it lacks; both nil: the
+// check has no packet.
+func (a *Attempt) flow(c Cast, x *Check) (*Flow, *Finding) {
+	p := x.Packet
+	if h := x.HTTP; h != nil {
+		p = &Packet{From: internet, To: h.To, Protocol: sim.ProtocolTCP, Port: h.Port, Open: true}
+	}
+	if p == nil {
+		return nil, nil
+	}
+	f := &Flow{Query: path.Query{Protocol: p.Protocol, Port: p.Port}, Open: p.Open}
+	from, finding := a.sender(c, f, p.From)
+	if finding == nil {
+		finding = a.receiver(c, f, p.To)
+	}
+	if finding != nil {
+		return nil, finding
+	}
+	f.Label = from + " -> " + f.Name + " " + traffic(p)
+	return f, nil
+}
+
+func traffic(p *Packet) string {
+	switch p.Protocol {
+	case sim.ProtocolTCP:
+		return "tcp/" + strconv.Itoa(p.Port)
+	case sim.ProtocolUDP:
+		return "udp/" + strconv.Itoa(p.Port)
+	}
+	return "icmp"
+}
+
+func (a *Attempt) sender(c Cast, f *Flow, word string) (label string, _ *Finding) {
+	if word == internet {
+		f.Query.From = path.Endpoint{Internet: true}
+		return internet, nil
+	}
+	role := strings.TrimPrefix(word, "$")
+	r := c[role]
+	if r == nil {
+		return "", a.absent(c, role)
+	}
+	f.Query.From = path.Endpoint{Instance: sim.InstanceID(r.ID)}
+	return nameOf(r), nil
+}
+
+func nameOf(r *Resource) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return r.ID
+}
+
+// receiver finds the address that is meant: an instance's public one for who
+// comes from the internet, where it has one, else its private one.
+func (a *Attempt) receiver(c Cast, f *Flow, word string) *Finding {
+	if addr, err := netip.ParseAddr(word); err == nil {
+		f.To, f.Name, f.Query.To = addr, word, path.Endpoint{Address: addr}
+		return nil
+	}
+	role, attribute, _ := strings.Cut(strings.TrimPrefix(word, "$"), ".")
+	r := c[role]
+	if r == nil {
+		return a.absent(c, role)
+	}
+	f.Name = nameOf(r)
+	value := r.Get(attribute)
+	switch public := r.Get("public-ip"); {
+	case attribute != "":
+		if value == "" {
+			return &Finding{Why: sim.T("%s has no %s", r.Label(), attribute)}
+		}
+	case f.Query.From.Internet && public != "":
+		value = public
+	default:
+		value = r.Get("private-ip")
+		f.Query.To = path.Endpoint{Instance: sim.InstanceID(r.ID)}
+	}
+	addr, err := netip.ParseAddr(value)
+	if err != nil {
+		return &Finding{Why: sim.T("%s has no %s", r.Label(), "private-ip")}
+	}
+	f.To = addr
+	if f.Query.To.Instance == "" {
+		f.Query.To = path.Endpoint{Address: addr}
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package exercise
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"labsim/sim"
+	"labsim/sim/lab/script"
+	"labsim/sim/lab/source"
+)
+
+// Guide is a lab's guide in one language: Markdown, a page for what comes before
+// the first step and one for each step. A page begins with ##.
+type Guide struct {
+	File  string
+	Title string
+	Pages []Page // the introduction first
+}
+
+// Page is a page's title and its parts in turn.
+type Page struct {
+	Title string
+	Line  int
+	Parts []Part
+}
+
+// Part is prose, a block of text, or the picture of what stands.
+type Part struct {
+	Text string // prose: lines; a block: without its fences
+	// Lang of a block is what follows its fence: sh for commands to type. "" and
+	// Block for others.
+	Lang    string
+	Block   bool
+	Picture bool
+	Line    int
+}
+
+// picture is the line in whose place the live picture is drawn.
+const picture = "![picture](live)"
+
+// ParseGuide cuts a guide into pages.
+func ParseGuide(file, text string) *Guide {
+	g := &Guide{File: file, Pages: []Page{{Line: 1}}}
+	var open *Part // a block whose end has not come
+	for i, line := range strings.Split(text, "\n") {
+		page := &g.Pages[len(g.Pages)-1]
+		fence, isFence := strings.CutPrefix(line, "```")
+		switch {
+		case open != nil && isFence:
+			page.Parts = append(page.Parts, *open)
+			open = nil
+		case open != nil:
+			open.Text += line + "\n"
+		case isFence:
+			open = &Part{Block: true, Lang: fence, Line: i + 2}
+		case strings.HasPrefix(line, "## "):
+			g.Pages = append(g.Pages, Page{Title: strings.TrimPrefix(line, "## "), Line: i + 1})
+		case strings.HasPrefix(line, "# ") && g.Title == "":
+			g.Title = strings.TrimPrefix(line, "# ")
+		case line == picture:
+			page.Parts = append(page.Parts, Part{Picture: true, Line: i + 1})
+		default:
+			page.prose(line, i+1)
+		}
+	}
+	return g
+}
+
+func (p *Page) prose(line string, n int) {
+	if last := len(p.Parts) - 1; last >= 0 && !p.Parts[last].Block && !p.Parts[last].Picture {
+		p.Parts[last].Text += line + "\n"
+		return
+	}
+	p.Parts = append(p.Parts, Part{Text: line + "\n", Line: n})
+}
+
+// Commands are the blocks of a page that are to be typed.
+func (p Page) Commands() []Part {
+	return slices.DeleteFunc(slices.Clone(p.Parts), func(x Part) bool { return x.Lang != "sh" })
+}
+
+var realID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\b(vpc|subnet|igw|rtb|rtbassoc|sg|sgr|i|vol|eni|ami|eipalloc|eipassoc)-[0-9a-f]{8,17}\b`)
+})
+
+// inGuides are commands that a reader has and a lab's script has not.
+var inGuides = []string{"curl", "ssh", "labsim", "eval"}
+
+// lintGuide holds a guide against the exercise.
+func (x *Exercise) lintGuide(g *Guide, ps *source.Problems) {
+	if len(g.Pages) != len(x.Steps)+1 {
+		ps.Add(0, sim.T("the guide has %d pages that begin with ##; the lab has %d steps", len(g.Pages)-1, len(x.Steps)))
+	}
+	vars := x.Variables()
+	for _, p := range g.Pages {
+		for _, c := range p.Commands() {
+			for _, f := range script.Check(c.Text, vars, inGuides...) {
+				ps.Add(c.Line+f.Line-1, sim.Cmd("%s", f.Err.Error()))
+			}
+			for _, m := range assignment().FindAllStringSubmatch(c.Text, -1) {
+				vars = append(vars, m[1])
+			}
+			for i, line := range strings.Split(c.Text, "\n") {
+				if id := realID().FindString(line); id != "" {
+					ps.Add(c.Line+i, sim.T("%s is somebody's own id; write a variable such as $vpc", id))
+				}
+			}
+		}
+	}
+}
+
+// lintSame wants two guides to give the same commands.
+func lintSame(a, b *Guide, ps *source.Problems) {
+	for i := range min(len(a.Pages), len(b.Pages)) {
+		x, y := a.Pages[i].Commands(), b.Pages[i].Commands()
+		if len(x) != len(y) {
+			ps.Add(b.Pages[i].Line, sim.T("the page has %d blocks of commands, that of %s %d", len(y), a.File, len(x)))
+			continue
+		}
+		for k := range x {
+			if x[k].Text != y[k].Text {
+				ps.Add(y[k].Line, sim.T("the commands differ from those of %s:%d", a.File, x[k].Line))
+			}
+		}
+	}
+}
