@@ -139,7 +139,7 @@ func (a *app) noCommand(root *cobra.Command, args []string) error {
 	for _, c := range root.Commands() {
 		names = append(names, append(c.Aliases, c.Name())...)
 	}
-	f := &sim.Failure{What: sim.T("there is no command %q", args[0]), Next: []sim.Text{sim.Cmd("labsim --help")}}
+	f := &sim.Failure{What: sim.T("there is no command %q", args[0]), Next: []sim.Text{sim.Cmd("%s --help", root.CommandPath())}}
 	if near, ok := sim.Nearest(args[0], names); ok {
 		f.What = sim.T("there is no command %q; did you mean %s?", args[0], near)
 	}

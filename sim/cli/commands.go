@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +16,7 @@ import (
 func (a *app) commands() []*cobra.Command {
 	list := []*cobra.Command{a.upCommand(), a.downCommand(), a.statusCommand(), a.sshCommand(), a.execCommand(), a.cpCommand(), a.logsCommand()}
 	list = append(list, a.lifecycleCommands()...)
-	list = append(list, a.traceCommand(), a.graphCommand(), a.openCommand(), a.envCommand(), a.awsCommand(), a.serveCommand(),
+	list = append(list, a.traceCommand(), a.graphCommand(), a.labCommand(), a.openCommand(), a.envCommand(), a.awsCommand(), a.serveCommand(),
 		a.initCommand(), a.doctorCommand(), a.versionCommand(), a.dialCommand())
 	a.complete(list)
 	return list
@@ -72,13 +73,22 @@ func (a *app) localize(root *cobra.Command) {
 		case "completion":
 			c.Short = a.say(sim.T("print a completion script for your shell"))
 		}
+	}
+	a.wantArgs(root)
+}
+
+// wantArgs has the commands below one say how they are called, where they are
+// called otherwise.
+func (a *app) wantArgs(root *cobra.Command) {
+	for _, c := range root.Commands() {
 		args := c.Args
 		if args == nil {
 			continue
 		}
 		c.Args = func(c *cobra.Command, words []string) error {
 			if err := args(c, words); err != nil {
-				return usageError{&sim.Failure{What: sim.T("labsim %s is called like this: %s", c.Name(), a.spell(c.Use)), Next: []sim.Text{sim.Cmd("labsim %s --help", c.Name())}}}
+				name := strings.TrimPrefix(c.CommandPath(), "labsim ")
+				return usageError{&sim.Failure{What: sim.T("labsim %s is called like this: %s", name, a.spell(name+strings.TrimPrefix(c.Use, c.Name()))), Next: []sim.Text{sim.Cmd("labsim %s --help", name)}}}
 			}
 			return nil
 		}

@@ -88,17 +88,22 @@ func (a *app) loadLab(args []string) (*lab.Lab, error) {
 		return nil, &sim.Failure{What: sim.T("the lab file %s can't be read", name), Err: err, Next: []sim.Text{sim.Cmd("labsim init")}}
 	}
 	l, problems := lab.Load(name, data)
-	for _, p := range problems {
+	a.printProblems(problems)
+	if source.Fatal(problems) {
+		return nil, &sim.Failure{What: sim.T("%s can't be used; nothing was changed", name)}
+	}
+	return l, nil
+}
+
+// printProblems shows what is wrong with a file, each with its place.
+func (a *app) printProblems(list []source.Problem) {
+	for _, p := range list {
 		mark := a.say(sim.T("error"))
 		if p.Warning {
 			mark = a.say(sim.T("warning"))
 		}
 		fmt.Fprintf(a.err, "%s: %s: %s\n", p.Place(), mark, a.say(p.Text))
 	}
-	if source.Fatal(problems) {
-		return nil, &sim.Failure{What: sim.T("%s can't be used; nothing was changed", name)}
-	}
-	return l, nil
 }
 
 func readLimited(name string) ([]byte, error) {

@@ -436,6 +436,8 @@ func (r *run) remove(ctx context.Context, kind, id string) error {
 		in = &wire.DeleteSubnetRequest{SubnetId: &id}
 	case "route-table":
 		in = &wire.DeleteRouteTableRequest{RouteTableId: &id}
+	case "elastic-ip":
+		in = &wire.ReleaseAddressRequest{AllocationId: &id}
 	case "security-group":
 		in = &wire.DeleteSecurityGroupRequest{GroupId: &id}
 	case "volume":
@@ -445,12 +447,16 @@ func (r *run) remove(ctx context.Context, kind, id string) error {
 	default:
 		return fmt.Errorf("nothing deletes a %s", kind)
 	}
-	return r.do(ctx, deleteAction[kind], in, nil)
+	err := r.do(ctx, deleteAction[kind], in, nil)
+	if sim.ErrorCode(err) == "InvalidVolume.NotFound" { // it went with its instance
+		return nil
+	}
+	return err
 }
 
 var deleteAction = map[string]string{
 	"vpc": "DeleteVpc", "internet-gateway": "DeleteInternetGateway", "subnet": "DeleteSubnet", "route-table": "DeleteRouteTable",
-	"security-group": "DeleteSecurityGroup", "volume": "DeleteVolume", "key-pair": "DeleteKeyPair",
+	"elastic-ip": "ReleaseAddress", "security-group": "DeleteSecurityGroup", "volume": "DeleteVolume", "key-pair": "DeleteKeyPair",
 }
 
 // byStep orders changes: deletions, then the five steps, each as it was noted.

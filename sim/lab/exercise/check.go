@@ -28,11 +28,13 @@ type Region interface {
 
 // Flow is a packet to send.
 type Flow struct {
-	Query path.Query // for the evaluator
-	To    netip.Addr // where it goes
-	Label string     // how it is called: web -> db tcp/5432
-	Name  string     // of the receiver
-	Open  bool       // it is to get through
+	Query    path.Query // for the evaluator
+	From, To *Resource  // instances; nil: the internet side, or an address
+	Addr     netip.Addr // where it goes
+	Open     bool       // it is to get through
+	// Control is something on the same way that answers, so that silence is known
+	// as soon as it has; zero: nothing does.
+	Control netip.AddrPort
 }
 
 // Finding is a reason, and what would mend it.
@@ -253,6 +255,7 @@ func (a *Attempt) look(ctx context.Context, r *Result) (*Finding, error) {
 	if finding != nil {
 		return finding, nil
 	}
+	a.control(f)
 	finding, err := a.region.Send(ctx, *f)
 	if err != nil || finding != nil || r.Check.HTTP == nil || a.region.Simulated() {
 		return finding, err
@@ -261,7 +264,7 @@ func (a *Attempt) look(ctx context.Context, r *Result) (*Finding, error) {
 }
 
 func (a *Attempt) page(ctx context.Context, h *HTTP, f *Flow) (*Finding, error) {
-	url := fmt.Sprintf("http://%s%s", netip.AddrPortFrom(f.To, uint16(h.Port)), h.Path)
+	url := fmt.Sprintf("http://%s%s", netip.AddrPortFrom(f.Addr, uint16(h.Port)), h.Path)
 	body, err := a.region.Get(ctx, url)
 	if err != nil {
 		return &Finding{Why: sim.T("%s gives no page: %s", url, err.Error())}, nil

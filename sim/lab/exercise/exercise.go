@@ -21,9 +21,11 @@ type Exercise struct {
 	// Finished says that the lab begins with all that its Compose file describes,
 	// not with an empty account.
 	Finished bool
-	Roles    []Role
-	Steps    []Step
-	Faults   []Fault
+	// Compose names the lab of labsim's whose Compose file that is; "": its own.
+	Compose string
+	Roles   []Role
+	Steps   []Step
+	Faults  []Fault
 }
 
 // Role is something that the learner makes, whatever it is called.
@@ -113,8 +115,16 @@ type Exec struct {
 	Contains string // of its output; "": anything
 }
 
-// Fault is one way to break a finished lab.
+// Fault is one way to break a finished lab: through the API, or in an instance.
 type Fault struct {
 	Name  string
 	Break Script
+	Exec  *Exec // In is a role
+}
+
+// FaultOf returns the fault that a seed, from 1, chooses: of as many seeds in turn
+// as there are faults no two are the same.
+func (x *Exercise) FaultOf(seed int) Fault {
+	n := len(x.Faults)
+	return x.Faults[((seed-1)%n+n)%n]
 }

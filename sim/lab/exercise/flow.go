@@ -2,7 +2,6 @@ package exercise
 
 import (
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"labsim/sim"
@@ -23,53 +22,50 @@ func (a *Attempt) flow(c Cast, x *Check) (*Flow, *Finding) {
 		return nil, nil
 	}
 	f := &Flow{Query: path.Query{Protocol: p.Protocol, Port: p.Port}, Open: p.Open}
-	from, finding := a.sender(c, f, p.From)
+	finding := a.sender(c, f, p.From)
 	if finding == nil {
 		finding = a.receiver(c, f, p.To)
 	}
 	if finding != nil {
 		return nil, finding
 	}
-	f.Label = from + " -> " + f.Name + " " + traffic(p)
 	return f, nil
 }
 
-func traffic(p *Packet) string {
-	switch p.Protocol {
-	case sim.ProtocolTCP:
-		return "tcp/" + strconv.Itoa(p.Port)
-	case sim.ProtocolUDP:
-		return "udp/" + strconv.Itoa(p.Port)
+// control finds what answers the sender of a packet that is to get no answer.
+func (a *Attempt) control(f *Flow) {
+	if f.Open {
+		return
 	}
-	return "icmp"
+	for _, s := range a.Steps {
+		for i := range s.Checks {
+			o, finding := a.flow(a.Cast, &s.Checks[i])
+			if finding == nil && o != nil && o.Open && o.From == f.From && o.Query.Protocol == sim.ProtocolTCP {
+				f.Control = netip.AddrPortFrom(o.Addr, uint16(o.Query.Port))
+				return
+			}
+		}
+	}
 }
 
-func (a *Attempt) sender(c Cast, f *Flow, word string) (label string, _ *Finding) {
+func (a *Attempt) sender(c Cast, f *Flow, word string) *Finding {
 	if word == internet {
 		f.Query.From = path.Endpoint{Internet: true}
-		return internet, nil
+		return nil
 	}
 	role := strings.TrimPrefix(word, "$")
-	r := c[role]
-	if r == nil {
-		return "", a.absent(c, role)
+	if f.From = c[role]; f.From == nil {
+		return a.absent(c, role)
 	}
-	f.Query.From = path.Endpoint{Instance: sim.InstanceID(r.ID)}
-	return nameOf(r), nil
-}
-
-func nameOf(r *Resource) string {
-	if r.Name != "" {
-		return r.Name
-	}
-	return r.ID
+	f.Query.From = path.Endpoint{Instance: sim.InstanceID(f.From.ID)}
+	return nil
 }
 
 // receiver finds the address that is meant: an instance's public one for who
 // comes from the internet, where it has one, else its private one.
 func (a *Attempt) receiver(c Cast, f *Flow, word string) *Finding {
 	if addr, err := netip.ParseAddr(word); err == nil {
-		f.To, f.Name, f.Query.To = addr, word, path.Endpoint{Address: addr}
+		f.Addr, f.Query.To = addr, path.Endpoint{Address: addr}
 		return nil
 	}
 	role, attribute, _ := strings.Cut(strings.TrimPrefix(word, "$"), ".")
@@ -77,7 +73,7 @@ func (a *Attempt) receiver(c Cast, f *Flow, word string) *Finding {
 	if r == nil {
 		return a.absent(c, role)
 	}
-	f.Name = nameOf(r)
+	f.To = r
 	value := r.Get(attribute)
 	switch public := r.Get("public-ip"); {
 	case attribute != "":
@@ -94,7 +90,7 @@ func (a *Attempt) receiver(c Cast, f *Flow, word string) *Finding {
 	if err != nil {
 		return &Finding{Why: sim.T("%s has no %s", r.Label(), "private-ip")}
 	}
-	f.To = addr
+	f.Addr = addr
 	if f.Query.To.Instance == "" {
 		f.Query.To = path.Endpoint{Address: addr}
 	}

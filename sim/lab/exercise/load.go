@@ -29,9 +29,10 @@ func Load(name, file string, data []byte) (*Exercise, []source.Problem) {
 				v.Bad(sim.T("%s is empty or finished", v.Path))
 			}
 		},
-		"roles":  func(v source.Value) { v.Each(r.role) },
-		"steps":  func(v source.Value) { v.Items(r.step) },
-		"faults": func(v source.Value) { v.Items(r.fault) },
+		"compose": source.Set(&r.Compose),
+		"roles":   func(v source.Value) { v.Each(r.role) },
+		"steps":   func(v source.Value) { v.Items(r.step) },
+		"faults":  func(v source.Value) { v.Items(r.fault) },
 	}, nil)
 	ps.Settle()
 	r.lint()
@@ -263,7 +264,13 @@ func (r *reader) exec(v source.Value) *Exec {
 
 func (r *reader) fault(v source.Value) {
 	var f Fault
-	v.Fields(map[string]source.Field{"name": source.Set(&f.Name), "break": text(&f.Break)}, nil)
+	v.Fields(map[string]source.Field{
+		"name": source.Set(&f.Name), "break": text(&f.Break),
+		"exec": func(v source.Value) { f.Exec = r.exec(v); f.Exec.In = strings.TrimPrefix(f.Exec.In, "$") },
+	}, nil)
+	if f.Name == "" || f.Break.Text == "" && f.Exec == nil {
+		v.Bad(sim.T("%s wants a name, and break or exec", v.Path))
+	}
 	r.Faults = append(r.Faults, f)
 }
 

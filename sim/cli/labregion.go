@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"labsim/sim/agent/wire"
+	"labsim/sim/lab/exercise"
+	"labsim/sim/path"
+)
+
+// labRegion is the box as a lab looks at it.
+type labRegion struct {
+	app *app
+	box *box
+}
+
+func (r *labRegion) Do(ctx context.Context, action string, in, out any) error {
+	return r.box.ec2.Do(ctx, action, in, out)
+}
+
+func (r *labRegion) Trace(ctx context.Context, q path.Query) (path.Verdict, error) {
+	return r.box.trace(ctx, q)
+}
+
+func (r *labRegion) Simulated() bool { return r.box.simulated }
+
+// Send tries a packet as step 5 of `up` does, and blames the same things.
+func (r *labRegion) Send(ctx context.Context, f exercise.Flow) (*exercise.Finding, error) {
+	ac := &access{bringUp: &bringUp{app: r.app, box: r.box, simulated: r.box.simulated}}
+	x := expectation{from: instanceOf(f.From), to: instanceOf(f.To), addr: f.Addr, proto: f.Query.Protocol, port: f.Query.Port, open: f.Open, control: f.Control}
+	if x.to.Name == "" {
+		x.to.Name = f.Addr.String()
+	}
+	found, err := ac.try(ctx, x)
+	if err != nil || found == nil {
+		return nil, err
+	}
+	if found.machine {
+		all, err := ac.blameMachine(ctx, []fault{*found})
+		if err != nil {
+			return nil, err
+		}
+		found = &all[0]
+	}
+	return &exercise.Finding{Why: found.Cause, Fix: found.Fix}, nil
+}
+
+func instanceOf(r *exercise.Resource) instance {
+	if r == nil {
+		return instance{}
+	}
+	return instance{ID: r.ID, Name: cmp.Or(r.Name, r.ID), VPC: r.Get("vpc"), PrivateIP: r.Get("private-ip"), PublicIP: r.Get("public-ip")}
+}
+
+// pageTimeout bounds a page that a check asks for, and maxPage its size in bytes.
+const (
+	pageTimeout = 5 * time.Second
+	maxPage     = 64 << 10
+)
+
+// Get asks from the internet side, through control: the host may have no route.
+func (r *labRegion) Get(ctx context.Context, page string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+		return r.box.stream(ctx, "dial?address="+url.QueryEscape(address))
+	}}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+	return string(body), err
+}
+
+func (r *labRegion) Run(ctx context.Context, instance, command string) (string, int, error) {
+	var out bytes.Buffer
+	code, err := r.box.exec(ctx, instance, wire.Exec{Args: []string{"sh", "-c", command}}, nil, &out, &out)
+	return out.String(), code, err
+}
