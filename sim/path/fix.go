@@ -42,6 +42,9 @@ func (t *tracer) attachGateway(e sim.ENI) Fix {
 // addRoute proposes a way to the internet gateway for an interface's subnet, in
 // place of r, which leads nowhere or elsewhere.
 func (t *tracer) addRoute(e sim.ENI, r route) Fix {
+	if f, ok := t.otherTable(e, r); ok && r.kind == routeNone {
+		return f
+	}
 	gateway := "$(aws ec2 describe-internet-gateways --filters Name=attachment.vpc-id,Values=" + string(e.VPC) +
 		" --query 'InternetGateways[0].InternetGatewayId' --output text)"
 	if g, ok := t.s.GatewayOf(e.VPC); ok {
@@ -53,6 +56,28 @@ func (t *tracer) addRoute(e sim.ENI, r route) Fix {
 	}
 	return Fix{sim.T("Add a route for %s to the internet gateway; all subnets of route table %s become public", dst.String(), r.name()),
 		[]string{fmt.Sprintf("aws ec2 %s --route-table-id %s --destination-cidr-block %s --gateway-id %s", verb, r.table.ID, dst, gateway)}}
+}
+
+// otherTable proposes a route table of the VPC that has the way already: a route
+// in this one would change the way of all its subnets.
+func (t *tracer) otherTable(e sim.ENI, r route) (Fix, bool) {
+	for id, x := range t.s.RouteTables.All() {
+		if x.VPC != e.VPC || id == r.table.ID || !slices.ContainsFunc(x.Routes, func(o sim.Route) bool {
+			kind, _ := t.standing(x, o)
+			return kind == routeGateway && o.Destination == sim.Everywhere
+		}) {
+			continue
+		}
+		f := Fix{Text: sim.T("Let subnet %s use route table %s, which has a route to the internet gateway", string(e.Subnet), name(x.Tags, x.ID)),
+			Commands: []string{fmt.Sprintf("aws ec2 associate-route-table --subnet-id %s --route-table-id %s", e.Subnet, id)}}
+		for _, a := range r.table.Associations {
+			if a.Subnet == e.Subnet {
+				f.Commands[0] = fmt.Sprintf("aws ec2 replace-route-table-association --association-id %s --route-table-id %s", a.ID, id)
+			}
+		}
+		return f, true
+	}
+	return Fix{}, false
 }
 
 func openInternet(g sim.InternetGatewayID) Fix {

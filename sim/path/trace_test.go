@@ -86,7 +86,7 @@ route rtb-private
 ingress sg-db`, fix: []string{
 			"aws ec2 associate-address --network-interface-id eni-db --allocation-id eipalloc-free",
 			"aws ec2 authorize-security-group-ingress --group-id sg-db --protocol tcp --port 5432 --cidr 0.0.0.0/0",
-			"aws ec2 create-route --route-table-id rtb-private --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main"}},
+			"aws ec2 replace-route-table-association --association-id rtbassoc-private --route-table-id rtb-public"}},
 		{query: "web db tcp/5432", want: `yes
 egress sg-web sgr-web-out1
 ingress sg-db sgr-db-in2`},
@@ -105,7 +105,7 @@ instance i-off`, fix: []string{"aws ec2 start-instances --instance-ids i-off"}},
 		{query: "off web tcp/80", want: `no
 instance i-off`, fix: []string{"aws ec2 start-instances --instance-ids i-off"}},
 		{query: "internet mute tcp/80", want: `no
-route rtb-private`, fix: []string{"aws ec2 create-route --route-table-id rtb-private --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main"}},
+route rtb-private`, fix: []string{"aws ec2 replace-route-table-association --association-id rtbassoc-private --route-table-id rtb-public"}},
 		{query: "internet 10.0.2.10 tcp/22", want: "no\npublic 10.0.2.10"},
 		{query: "internet 198.51.100.77 tcp/22", want: "no\ninternet"},
 		{query: "internet internet tcp/22", want: "no\ninternet"},
@@ -181,7 +181,7 @@ route rtb-nodns 0.0.0.0/0`},
 		{query: "web lone tcp/1", want: "no\npublic eni-lone",
 			fix: []string{"aws ec2 associate-address --network-interface-id eni-lone --allocation-id eipalloc-free"}},
 		{query: "db far tcp/1", want: "no\nroute rtb-private\npublic eni-db",
-			fix: []string{"aws ec2 create-route --route-table-id rtb-private --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main",
+			fix: []string{"aws ec2 replace-route-table-association --association-id rtbassoc-private --route-table-id rtb-public",
 				"aws ec2 associate-address --network-interface-id eni-db --allocation-id eipalloc-free"}},
 		{query: "box far tcp/1", want: "no\npublic eni-box",
 			fix: []string{"aws ec2 associate-address --network-interface-id eni-box --allocation-id eipalloc-free"}},
@@ -208,7 +208,7 @@ internet`},
 		{query: "web 198.51.100.1 tcp/22", want: "no\ngateway igw-main"},
 		{query: "web 198.51.100.77 tcp/22", want: "no\ninternet"},
 		{query: "db internet tcp/443", want: "no\nroute rtb-private\npublic eni-db\ninternet",
-			fix: []string{"aws ec2 create-route --route-table-id rtb-private --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main",
+			fix: []string{"aws ec2 replace-route-table-association --association-id rtbassoc-private --route-table-id rtb-public",
 				"aws ec2 associate-address --network-interface-id eni-db --allocation-id eipalloc-free",
 				"aws ec2 create-tags --resources igw-main --tags Key=labsim:internet,Value=real"}},
 		// Odd routes.
