@@ -103,7 +103,7 @@ func (x *Exercise) casts(facts *Facts, f func(Cast)) {
 		}
 		role := x.Roles[i]
 		found := false
-		for _, r := range facts.of(role.Kind) {
+		for _, r := range facts.named(role.Kind, role.Name) {
 			if c.has(r) || !c.all(role.Where, r) {
 				continue
 			}

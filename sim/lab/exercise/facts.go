@@ -108,6 +108,16 @@ func (f *Facts) of(k Kind) []*Resource {
 	return out
 }
 
+// named lists those of a kind, first what is called like the role: where nothing
+// else makes a difference, that one has it.
+func (f *Facts) named(k Kind, name string) []*Resource {
+	list := f.of(k)
+	slices.SortStableFunc(list, func(a, b *Resource) int {
+		return cmp.Compare(strconv.FormatBool(b.Name == name), strconv.FormatBool(a.Name == name))
+	})
+	return list
+}
+
 // Observe asks the API for everything that checks look at.
 func Observe(ctx context.Context, api API) (*Facts, error) {
 	var d description
