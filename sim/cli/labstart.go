@@ -162,14 +162,14 @@ func (a *app) breakLab(ctx context.Context, b *box, s labState, f *exercise.Fold
 	if err != nil {
 		return err
 	}
-	x := f.FaultOf(s.Seed)
+	x := f.FaultOf(s.Seed, b.simulated)
 	if x.Break.Text != "" {
 		run := &script.Runner{API: b.ec2, Wait: b.waitFor}
 		if _, err := run.Run(ctx, x.Break.Text, attempt.Cast.Vars()); err != nil {
 			return a.failed(ctx, b, err)
 		}
 	}
-	if e := x.Exec; e != nil && !b.simulated {
+	if e := x.Exec; e != nil {
 		i := attempt.Cast[e.In]
 		if i == nil {
 			return fmt.Errorf("fault %s: nothing is %s", x.Name, e.In)

@@ -1,6 +1,10 @@
 package exercise
 
-import "labsim/sim"
+import (
+	"slices"
+
+	"labsim/sim"
+)
 
 // Words are one text in each of a lab's languages, by the language's code.
 type Words map[string]string
@@ -23,9 +27,11 @@ type Exercise struct {
 	Finished bool
 	// Compose names the lab of labsim's whose Compose file that is; "": its own.
 	Compose string
-	Roles   []Role
-	Steps   []Step
-	Faults  []Fault
+	// Symptoms says that a check tells only what does not work, and not why.
+	Symptoms bool
+	Roles    []Role
+	Steps    []Step
+	Faults   []Fault
 }
 
 // Role is something that the learner makes, whatever it is called.
@@ -63,6 +69,7 @@ type Check struct {
 	Line  int
 	Hints []Words // from a question to a pointer; the command follows from Solve
 	Solve Script
+	Fix   []string // commands of labsim's, where nothing else proposes some
 
 	Exists    string // a role
 	Count     *Count
@@ -123,8 +130,10 @@ type Fault struct {
 }
 
 // FaultOf returns the fault that a seed, from 1, chooses: of as many seeds in turn
-// as there are faults no two are the same.
-func (x *Exercise) FaultOf(seed int) Fault {
-	n := len(x.Faults)
-	return x.Faults[((seed-1)%n+n)%n]
+// as there are faults no two are the same. In a simulated region there are only
+// those of the API.
+func (x *Exercise) FaultOf(seed int, simulated bool) Fault {
+	list := slices.DeleteFunc(slices.Clone(x.Faults), func(f Fault) bool { return simulated && f.Exec != nil })
+	n := len(list)
+	return list[((seed-1)%n+n)%n]
 }

@@ -29,6 +29,7 @@ func Load(name, file string, data []byte) (*Exercise, []source.Problem) {
 				v.Bad(sim.T("%s is empty or finished", v.Path))
 			}
 		},
+		"reasons": func(v source.Value) { r.Symptoms = !v.Boolean() },
 		"compose": source.Set(&r.Compose),
 		"roles":   func(v source.Value) { v.Each(r.role) },
 		"steps":   func(v source.Value) { v.Items(r.step) },
@@ -153,6 +154,7 @@ func (r *reader) check(v source.Value) Check {
 		"say":         r.words(&c.Say),
 		"hints":       func(v source.Value) { v.Items(func(v source.Value) { c.Hints = append(c.Hints, r.hint(v)) }) },
 		"solve":       text(&c.Solve),
+		"fix":         func(v source.Value) { c.Fix = v.Strings() },
 		"exists":      one(func(v source.Value) { c.Exists = v.Str(); r.refs = append(r.refs, reference{v, "$" + v.Str()}) }),
 		"count":       one(func(v source.Value) { c.Count = r.count(v) }),
 		"attribute":   one(func(v source.Value) { c.Attribute = r.attribute(v) }),

@@ -34,6 +34,13 @@ func (a *Attempt) Hint(r Result, level int) (sim.Text, []sim.Text) {
 	if len(r.Fix) > 0 {
 		return r.Why, r.Fix
 	}
+	if len(r.Check.Fix) > 0 {
+		var lines []sim.Text
+		for _, l := range r.Check.Fix {
+			lines = append(lines, sim.Cmd("%s", l))
+		}
+		return sim.T("these commands do it"), lines
+	}
 	if n := len(r.Check.Hints); n > 0 {
 		return sim.Cmd("%s", r.Check.Hints[n-1].In(a.lang)), nil
 	}
