@@ -97,7 +97,7 @@ func (x *Exercise) lintGuide(g *Guide, ps *source.Problems) {
 	for _, p := range g.Pages {
 		for _, c := range p.Commands() {
 			for _, f := range script.Check(c.Text, vars, inGuides...) {
-				ps.Add(c.Line+f.Line-1, sim.Cmd("%s", f.Err.Error()))
+				ps.Add(c.Line+f.Line-1, script.TextOf(f.Err))
 			}
 			for _, m := range assignment().FindAllStringSubmatch(c.Text, -1) {
 				vars = append(vars, m[1])

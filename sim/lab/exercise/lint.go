@@ -51,7 +51,7 @@ func (r *reader) lookUp(x reference) {
 
 func (r *reader) checkScript(s Script) {
 	for _, f := range script.Check(s.Text, r.Variables()) {
-		r.ps.Add(s.Line+f.Line-1, sim.Cmd("%s", f.Err.Error()))
+		r.ps.Add(s.Line+f.Line-1, script.TextOf(f.Err))
 	}
 }
 

@@ -2,7 +2,6 @@ package script
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -71,7 +70,7 @@ func readCall(args []string, files map[string][]byte, draft bool) (*call, error)
 			err = r.set(o)
 		}
 		if err != nil {
-			return nil, &sim.Failure{What: sim.T("aws ec2 %s: %s", args[1], err.Error())}
+			return nil, within("aws ec2 "+args[1], err)
 		}
 	}
 	if c.query != "" {
@@ -142,7 +141,7 @@ func options(args []string) ([]option, error) {
 }
 
 func (o option) bad(want sim.Text) error {
-	return fmt.Errorf("--%s %s: %s", o.name, strings.Join(o.values, " "), want)
+	return within(strings.TrimSpace("--"+o.name+" "+strings.Join(o.values, " ")), wrong(want))
 }
 
 func (o option) one() (string, error) {

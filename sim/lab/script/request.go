@@ -53,7 +53,7 @@ func (r *request) set(o option) error {
 		err = assign(f, v)
 	}
 	if err != nil {
-		return fmt.Errorf("--%s: %w", o.name, err)
+		return within("--"+o.name, err)
 	}
 	return nil
 }
@@ -89,9 +89,9 @@ func (r *request) unknown(o option) error {
 		known = append(known, kebab(t.Field(i).Name))
 	}
 	if near, ok := sim.Nearest(o.name, known); ok {
-		return fmt.Errorf("%s", sim.T("there is no option --%s; did you mean --%s?", o.name, near))
+		return wrong(sim.T("there is no option --%s; did you mean --%s?", o.name, near))
 	}
-	return fmt.Errorf("%s", sim.T("there is no option --%s", o.name))
+	return wrong(sim.T("there is no option --%s", o.name))
 }
 
 // setFlag sets what is said by an option without a value.
@@ -231,7 +231,7 @@ func assign(f reflect.Value, x any) error {
 	}
 	word, ok := x.(string)
 	if !ok {
-		return fmt.Errorf("%s", sim.T("a single value is wanted in place of %v", x))
+		return wrong(sim.T("a single value is wanted in place of %v", x))
 	}
 	var err error
 	switch f.Kind() {
@@ -271,7 +271,7 @@ func assignList(f reflect.Value, x any) error {
 func assignStruct(f reflect.Value, x any) error {
 	m, ok := x.(map[string]any)
 	if !ok {
-		return fmt.Errorf("%s", sim.T("NAME=VALUE is wanted in place of %v", x))
+		return wrong(sim.T("NAME=VALUE is wanted in place of %v", x))
 	}
 	for k, e := range m {
 		member := f.FieldByName(k)
@@ -281,10 +281,10 @@ func assignStruct(f reflect.Value, x any) error {
 				known = append(known, f.Type().Field(i).Name)
 			}
 			near, _ := sim.Nearest(k, known)
-			return fmt.Errorf("%s", sim.T("there is no %s; did you mean %s?", k, near))
+			return wrong(sim.T("there is no %s; did you mean %s?", k, near))
 		}
 		if err := assign(member, e); err != nil {
-			return fmt.Errorf("%s: %w", k, err)
+			return within(k, err)
 		}
 	}
 	return nil

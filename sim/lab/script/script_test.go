@@ -96,7 +96,7 @@ func TestErrors(t *testing.T) {
 		"aws ec2 delete-vpc --vpc-id vpc-1; aws ec2 describe-vpcs": "InvalidVpcID.NotFound: The vpc ID 'vpc-1' does not exist",
 		"aws ec2 create-vpcs":                                      "there is no operation aws ec2 create-vpcs; did you mean create-vpc?",
 		"aws ec2 create-vpc --cidr-blok 10.0.0.0/16":               "aws ec2 create-vpc: there is no option --cidr-blok; did you mean --cidr-block?",
-		"aws ec2 create-vpc --cidr-block":                          "aws ec2 create-vpc: --cidr-block : a value is wanted",
+		"aws ec2 create-vpc --cidr-block":                          "aws ec2 create-vpc: --cidr-block: a value is wanted",
 		"aws ec2 create-vpc --query 'a[' --cidr-block 10.0.0.0/16": "--query a[ is no JMESPath",
 		"aws ec2 create-tags --resources x --tags Kay=a":           "aws ec2 create-tags: --tags: there is no Kay; did you mean Key?",
 		"aws ec2 create-tags --resources x --tags Name":            "aws ec2 create-tags: --tags: NAME=VALUE is wanted in place of Name",

@@ -39,7 +39,7 @@ func valueOf(words []string, t reflect.Type) (any, error) {
 	}
 	if t.Kind() != reflect.Slice || t == reflect.TypeFor[[]byte]() {
 		if len(list) != 1 {
-			return nil, fmt.Errorf("%s", sim.T("one value is wanted"))
+			return nil, wrong(sim.T("one value is wanted"))
 		}
 		return list[0], nil
 	}
@@ -58,7 +58,7 @@ func fromJSON(s string) (any, error) {
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		return nil, fmt.Errorf("%s", sim.T("not JSON: %s", err.Error()))
+		return nil, wrong(sim.T("not JSON: %s", err.Error()))
 	}
 	return words(v), nil
 }
@@ -95,7 +95,7 @@ func shorthand(s string) (any, error) {
 type shorthandParser struct{ rest string }
 
 func (p *shorthandParser) unexpected() error {
-	return fmt.Errorf("%s", sim.T("NAME=VALUE is wanted in place of %v", p.rest))
+	return wrong(sim.T("NAME=VALUE is wanted in place of %v", p.rest))
 }
 
 func (p *shorthandParser) take(token string) bool {
