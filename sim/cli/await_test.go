@@ -14,14 +14,14 @@ import (
 	"labsim/sim"
 )
 
-// script is a control whose status changes as time goes by.
-type script []struct {
+// scripted is a control whose status changes as time goes by.
+type scripted []struct {
 	after  time.Duration
 	status string
 }
 
 // RoundTrip implements http.RoundTripper.
-func (s script) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, w := io.Pipe()
 	context.AfterFunc(r.Context(), func() { w.CloseWithError(r.Context().Err()) })
 	go func() {
@@ -58,16 +58,16 @@ func TestAwait(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		box    script
+		box    scripted
 		told   []string
 		fails  string
 		within time.Duration
 	}{
-		{"tried again and again", script{{0, status(false, 2)}, {time.Second, status(false, 2, "no room")}, {20 * time.Second, status(false, 2, "no room", "no time")},
+		{"tried again and again", scripted{{0, status(false, 2)}, {time.Second, status(false, 2, "no room")}, {20 * time.Second, status(false, 2, "no room", "no time")},
 			{20 * time.Second, status(false, 2, "no room")}, {20 * time.Hour, ""}}, []string{"i-1: no room", "i-1: no time"}, "it does not get on: i-1: no room", stallLimit},
-		{"slow, and something was wrong", script{{0, status(false, 3, "no room")}, {50 * time.Second, status(false, 2, "no room")}, {50 * time.Second, status(false, 1, "no room")},
+		{"slow, and something was wrong", scripted{{0, status(false, 3, "no room")}, {50 * time.Second, status(false, 2, "no room")}, {50 * time.Second, status(false, 1, "no room")},
 			{50 * time.Second, status(true, 0)}}, []string{"i-1: no room"}, "", 150 * time.Second},
-		{"slow, and nothing is wrong", script{{0, status(false, 1)}, {time.Hour, status(true, 0)}}, nil, "", 0},
+		{"slow, and nothing is wrong", scripted{{0, status(false, 1)}, {time.Hour, status(true, 0)}}, nil, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -120,7 +120,10 @@ func (a *app) printReport(r *labReport, args []string) {
 
 func (a *app) reportText(r *labReport, details bool) string {
 	var b strings.Builder
-	shown := details
+	shown, width := details, 0
+	for _, s := range r.Steps {
+		width = max(width, sim.Columns(s.Title))
+	}
 	for i, s := range r.Steps {
 		passed := 0
 		for _, c := range s.Checks {
@@ -128,7 +131,7 @@ func (a *app) reportText(r *labReport, details bool) string {
 				passed++
 			}
 		}
-		fmt.Fprintf(&b, " %s %s  %d/%d\n", a.mark(s.Passed, false), pad(s.Title, titleWidth), passed, len(s.Checks))
+		fmt.Fprintf(&b, " %s %s  %d/%d\n", a.mark(s.Passed, false), pad(s.Title, width), passed, len(s.Checks))
 		if !details && (s.Passed || shown) {
 			continue
 		}

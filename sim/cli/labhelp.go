@@ -85,8 +85,8 @@ func (a *app) labSolve(ctx context.Context, args []string) error {
 		return err
 	}
 	defer release()
-	run := &script.Runner{API: b.ec2, Wait: b.waitFor}
-	solved := map[string]bool{}
+	solved, ls := map[string]bool{}, a.newLines()
+	run := &script.Runner{API: b.ec2, Wait: b.waiter(ls.note)}
 	for {
 		results, err := a.atHand(ctx, f, attempt, args)
 		if err != nil {
@@ -96,7 +96,7 @@ func (a *app) labSolve(ctx context.Context, args []string) error {
 			break
 		}
 		args = []string{results[0].Step} // one step, also where it is done in parts
-		if err := a.solveOne(ctx, b, attempt, run, results, solved); err != nil {
+		if err := a.solveOne(ctx, b, attempt, run, ls, results, solved); err != nil {
 			return err
 		}
 		if attempt, err = f.Look(ctx, &labRegion{a, b}, string(a.lang)); err != nil {
@@ -106,8 +106,7 @@ func (a *app) labSolve(ctx context.Context, args []string) error {
 	return a.labCheck(ctx, args)
 }
 
-func (a *app) solveOne(ctx context.Context, b *box, attempt *exercise.Attempt, run *script.Runner, results []exercise.Result, solved map[string]bool) error {
-	ls := a.newLines()
+func (a *app) solveOne(ctx context.Context, b *box, attempt *exercise.Attempt, run *script.Runner, ls *lines, results []exercise.Result, solved map[string]bool) error {
 	r, left, err := attempt.Solve(ctx, run, results)
 	if err != nil {
 		return a.failed(ctx, b, err)

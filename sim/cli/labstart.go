@@ -81,7 +81,7 @@ func (a *app) labStart(ctx context.Context, s labState, flags upFlags) error {
 		return err
 	}
 	if len(f.Faults) > 0 {
-		if err := a.breakLab(ctx, b, s, f); err != nil {
+		if err := a.breakLab(ctx, b, ls, s, f); err != nil {
 			return err
 		}
 	}
@@ -110,7 +110,7 @@ func (a *app) emptyAccount(ctx context.Context, b *box, about boxVersion, ls *li
 		}
 	}
 	ls.start(" ", sim.T("What was there"))
-	err = r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waitFor})
+	err = r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waiter(ls.note)})
 	ls.end(err == nil, " ", a.say(sim.T("What was there is gone")))
 	if err != nil {
 		return a.failed(ctx, b, err)
@@ -156,7 +156,7 @@ func composeOf(word string, f *exercise.Folder) (name string, data []byte, err e
 }
 
 // breakLab applies the fault that the seed chooses, and says nothing of it.
-func (a *app) breakLab(ctx context.Context, b *box, s labState, f *exercise.Folder) error {
+func (a *app) breakLab(ctx context.Context, b *box, ls *lines, s labState, f *exercise.Folder) error {
 	region := &labRegion{a, b}
 	attempt, err := f.Look(ctx, region, string(a.lang))
 	if err != nil {
@@ -164,7 +164,7 @@ func (a *app) breakLab(ctx context.Context, b *box, s labState, f *exercise.Fold
 	}
 	x := f.FaultOf(s.Seed, b.simulated)
 	if x.Break.Text != "" {
-		run := &script.Runner{API: b.ec2, Wait: b.waitFor}
+		run := &script.Runner{API: b.ec2, Wait: b.waiter(ls.note)}
 		if _, err := run.Run(ctx, x.Break.Text, attempt.Cast.Vars()); err != nil {
 			return a.failed(ctx, b, err)
 		}

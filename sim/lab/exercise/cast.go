@@ -1,7 +1,6 @@
 package exercise
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -132,7 +131,7 @@ func (c Cast) has(r *Resource) bool {
 func (x *Exercise) missing(facts *Facts, c Cast, role Role, lang string) sim.Text {
 	all := facts.of(role.Kind)
 	if len(all) == 0 {
-		return sim.T("there is no %s yet", string(role.Kind))
+		return sim.T("there is no %s yet", role.Kind.text())
 	}
 	var reasons []any
 	for _, r := range all {
@@ -148,9 +147,9 @@ func (x *Exercise) missing(facts *Facts, c Cast, role Role, lang string) sim.Tex
 	}
 	switch len(reasons) {
 	case 0:
-		return sim.T("every %s that there is serves for something else; %s is still missing", string(role.Kind), role.Say.In(lang))
+		return sim.T("every %s that there is serves for something else; %s is still missing", role.Kind.text(), role.Say.In(lang))
 	case 1, 2, 3:
 		return sim.Text{Format: strings.TrimSuffix(strings.Repeat("%s; ", len(reasons)), "; "), Args: reasons}
 	}
-	return sim.T("none of %s %ss can be it; of the first: %s", fmt.Sprint(len(all)), string(role.Kind), reasons[0])
+	return sim.T("none can be it of the %d of kind %s; of the first: %s", len(all), role.Kind.text(), reasons[0])
 }

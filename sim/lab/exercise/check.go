@@ -239,9 +239,9 @@ func (a *Attempt) count(c Cast, x *Count) *Finding {
 	}
 	switch {
 	case n < x.AtLeast:
-		return &Finding{Why: sim.T("there are %d of kind %s, and at least %d are wanted", n, string(x.Kind), x.AtLeast)}
+		return &Finding{Why: sim.T("there are %d of kind %s, and at least %d are wanted", n, x.Kind.text(), x.AtLeast)}
 	case x.AtMost >= 0 && n > x.AtMost:
-		return &Finding{Why: sim.T("there are %d of kind %s, and at most %d are wanted", n, string(x.Kind), x.AtMost)}
+		return &Finding{Why: sim.T("there are %d of kind %s, and at most %d are wanted", n, x.Kind.text(), x.AtMost)}
 	}
 	return nil
 }

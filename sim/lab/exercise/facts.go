@@ -32,6 +32,29 @@ const (
 	KindAddress         Kind = "elastic-ip"
 )
 
+// text is the kind's name for the user.
+func (k Kind) text() sim.Text {
+	switch k {
+	case KindVPC:
+		return sim.T("VPC")
+	case KindSubnet:
+		return sim.T("subnet")
+	case KindInternetGateway:
+		return sim.T("internet gateway")
+	case KindRouteTable:
+		return sim.T("route table")
+	case KindSecurityGroup:
+		return sim.T("security group")
+	case KindInstance:
+		return sim.T("instance")
+	case KindVolume:
+		return sim.T("volume")
+	case KindKeyPair:
+		return sim.T("key pair")
+	}
+	return sim.T("Elastic IP address")
+}
+
 // attributes lists, by kind, what a condition may name besides id and name.
 var attributes = map[Kind][]string{
 	KindVPC:             {"cidr", "gateway", "default-group"},

@@ -28,7 +28,7 @@ func Open(dir fs.FS, name string) (*Folder, []source.Problem) {
 		return nil, []source.Problem{{File: name + "/" + FileChecks, Text: sim.T("the lab has no checks: %s", err.Error())}}
 	}
 	x, problems := Load(name, name+"/"+FileChecks, data)
-	if source.Fatal(problems) {
+	if x == nil {
 		return nil, problems
 	}
 	f := &Folder{Exercise: x, Guides: map[string]*Guide{}}
@@ -46,6 +46,9 @@ func Open(dir fs.FS, name string) (*Folder, []source.Problem) {
 			f.Guides[lang] = g
 		}
 		problems = append(problems, ps.Sorted()...)
+	}
+	if source.Fatal(problems) {
+		return nil, problems
 	}
 	return f, problems
 }
