@@ -61,8 +61,15 @@ func (a *app) labGuide(ctx context.Context, args []string, all bool) error {
 	if err != nil {
 		return err
 	}
+	if a.json {
+		var pages []exercise.Page
+		for _, n := range numbers {
+			pages = append(pages, g.Pages[n].Filled(attempt.Cast.Vars()))
+		}
+		return a.printJSON(pages)
+	}
 	for _, n := range numbers {
-		a.printPage(g, n, attempt.Cast.Vars(), picture)
+		a.printPage(g, n, g.Pages[n].Filled(attempt.Cast.Vars()), picture)
 	}
 	if n := numbers[len(numbers)-1]; !all && n+1 < len(g.Pages) {
 		a.println(sim.T("Then: %s. The next page: %s", a.spell("lab check"), a.spell(fmt.Sprintf("lab guide %d", n+1))))
@@ -80,8 +87,7 @@ func (a *app) livePicture(ctx context.Context, b *box) (string, error) {
 }
 
 // printPage prints a page of a guide, with the reader's own ids in its commands.
-func (a *app) printPage(g *exercise.Guide, n int, vars map[string]string, picture string) {
-	p := g.Pages[n]
+func (a *app) printPage(g *exercise.Guide, n int, p exercise.Page, picture string) {
 	title := p.Title
 	if n == 0 {
 		title = g.Title
@@ -92,7 +98,7 @@ func (a *app) printPage(g *exercise.Guide, n int, vars map[string]string, pictur
 		case x.Picture:
 			fmt.Fprint(a.out, "\n"+picture)
 		case x.Block && x.Lang == "sh":
-			a.printBlock(a.ownCommands(exercise.Fill(x.Text, vars)))
+			a.printBlock(a.ownCommands(x.Text))
 		case x.Block:
 			a.printBlock(x.Text)
 		default:

@@ -76,6 +76,17 @@ func (p *Page) prose(line string, n int) {
 	p.Parts = append(p.Parts, Part{Text: line + "\n", Line: n})
 }
 
+// Filled is the page with the values of variables in its commands.
+func (p Page) Filled(vars map[string]string) Page {
+	p.Parts = slices.Clone(p.Parts)
+	for i := range p.Parts {
+		if x := &p.Parts[i]; x.Lang == "sh" {
+			x.Text = Fill(x.Text, vars)
+		}
+	}
+	return p
+}
+
 // Commands are the blocks of a page that are to be typed.
 func (p Page) Commands() []Part {
 	return slices.DeleteFunc(slices.Clone(p.Parts), func(x Part) bool { return x.Lang != "sh" })
