@@ -30,7 +30,7 @@ one = ec2.run_instances(**common, SubnetId=front, SecurityGroupIds=[front_group]
 two = ec2.run_instances(**common, SubnetId=back, SecurityGroupIds=[back_group], InstanceType="m5.large",
                         BlockDeviceMappings=[{"DeviceName": "/dev/sdh", "Ebs": {"VolumeSize": 1}}],
                         TagSpecifications=[{"ResourceType": "volume", "Tags": [{"Key": "labsim:mount", "Value": "/var/lib/data"}]}],
-                        UserData=user_data % "nc -l -k -p 5432 -e /bin/hostname \\&")
+                        UserData=user_data % "nc -l -k -p 5432 -e /bin/hostname &")
 ids = [r["Instances"][0]["InstanceId"] for r in (one, two)]
 
 ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
