@@ -58,6 +58,7 @@ func (l *learner) guide(page int) string {
 // terminal. (A test of sim/lab/exercise finds the same commands in both languages.)
 // Then the same by boto3, and what is broken in the repair lab is mended.
 func TestLab(t *testing.T) {
+	t.Parallel()
 	l := newLearner(t)
 	l.must(0, `The lab has begun`, "lab", "start", "custom-vpc")
 	l.types(l.guide(0))

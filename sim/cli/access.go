@@ -71,6 +71,8 @@ func (x expectation) query() path.Query {
 type access struct {
 	*bringUp
 	byName map[string]instance
+	// patience is how long a refusal is not taken for the answer.
+	patience time.Duration
 }
 
 // ready waits until the machine is what the world says, or can't become so, and
@@ -116,7 +118,7 @@ func (u *bringUp) access(ctx context.Context) ([]expectation, *access, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	ac := &access{bringUp: u, byName: map[string]instance{}}
+	ac := &access{bringUp: u, byName: map[string]instance{}, patience: listenGrace}
 	for _, i := range list {
 		ac.byName[i.Name] = i
 	}
@@ -277,7 +279,7 @@ func (ac *access) try(ctx context.Context, x expectation) (*fault, error) {
 	p := dataplane.Probe{From: sim.InstanceID(x.from.ID), To: x.addr, Protocol: x.proto, Port: x.port, Timeout: probeTimeout, Control: x.control}
 	before := ac.drops(ctx, x)
 	if x.open {
-		p.Patience = listenGrace
+		p.Patience = ac.patience
 	}
 	r, err := ac.box.probe(ctx, p)
 	if err != nil {

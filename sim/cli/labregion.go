@@ -31,9 +31,13 @@ func (r *labRegion) Trace(ctx context.Context, q path.Query) (path.Verdict, erro
 
 func (r *labRegion) Simulated() bool { return r.box.simulated }
 
+// labPatience is how long a check waits for who refuses a packet: whoever looks
+// has time to look again.
+const labPatience = 300 * time.Millisecond
+
 // Send tries a packet as step 5 of `up` does, and blames the same things.
 func (r *labRegion) Send(ctx context.Context, f exercise.Flow) (*exercise.Finding, error) {
-	ac := &access{bringUp: &bringUp{app: r.app, box: r.box, simulated: r.box.simulated}}
+	ac := &access{bringUp: &bringUp{app: r.app, box: r.box, simulated: r.box.simulated}, patience: labPatience}
 	x := expectation{from: instanceOf(f.From), to: instanceOf(f.To), addr: f.Addr, proto: f.Query.Protocol, port: f.Query.Port, open: f.Open, control: f.Control}
 	if x.to.Name == "" {
 		x.to.Name = f.Addr.String()
