@@ -38,6 +38,9 @@ var rooms = []struct {
 	{"sim/engine/enginetest", nil, nil, ""},
 	{"sim/plan", []string{"sim", "sim/world", "sim/engine", "sim/dataplane"}, []string{}, "the plan is pure"},
 	{"sim/ec2", []string{"sim", "sim/world", "sim/ec2"}, []string{"github.com/aws/", "golang.org/x/crypto/"}, "the API knows the world only"},
+	{"sim/lab/source", []string{"sim"}, []string{"gopkg.in/yaml.v3"}, "a reader of files knows no meaning"},
+	{"sim/lab/script", []string{"sim", "sim/ec2/wire"}, []string{"mvdan.cc/sh/", "github.com/jmespath/"}, "a lab's commands reach the API only"},
+	{"sim/lab/exercise", []string{"sim", "sim/path", "sim/ec2/wire", "sim/lab/source", "sim/lab/script"}, []string{}, "checks reach the region by interfaces"},
 	{"sim/control", nil, []string{"github.com/hashicorp/yamux"}, "control knows engine and node by their interfaces"},
 }
 
