@@ -76,12 +76,29 @@ func (u *user) mend(printed string) {
 	}
 }
 
+// named wants the fifth line and all that is printed below it to be about one
+// thing: what was broken before is mended.
+func (u *user) named(printed, thing string) {
+	u.t.Helper()
+	what := regexp.MustCompile(thing)
+	if !regexp.MustCompile(`5 ✗ .*`+thing).MatchString(printed) {
+		u.t.Fatalf("line 5 does not say %q:\n%s", thing, printed)
+	}
+	_, below, _ := strings.Cut(printed[strings.Index(printed, "5 ✗"):], "\n")
+	for line := range strings.Lines(below) {
+		if strings.HasPrefix(line, " ") { // a command
+			continue
+		}
+		if !what.MatchString(line) {
+			u.t.Errorf("%q is not about %q:\n%s", line, thing, printed)
+		}
+	}
+}
+
 // TestBroken breaks one thing at a time behind labsim's back: line 5 names it,
 // and the command that is printed mends it.
 func TestBroken(t *testing.T) {
-	if !long {
-		t.Skip("LABSIM_LONG=1 runs it: ten breaks, each with three ups")
-	}
+	t.Parallel()
 	for _, tool := range []string{"nsenter", "nft", "ip"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("this test breaks things with %s, which is not here: %v", tool, err)
@@ -105,32 +122,32 @@ func TestBroken(t *testing.T) {
 		name, want string
 		do         func()
 	}{
-		{"rule", `5 ✗ .*the rule sgr-\S+ of security group db \(sg-\S+\) is not in the router`, func() {
+		{"rule", `the rule sgr-\S+ of security group db \(sg-\S+\) is not in the router`, func() {
 			u.sh("nsenter --net=" + router + ` sh -c 'nft -a list table inet vpc | awk "/chain in-sg/{c=\$2} /dport 5432/{print c, \$NF}" | while read c h; do nft delete rule inet vpc $c handle $h; done'`)
 		}},
-		{"rule more", `5 ✗ .*security group db \(sg-\S+\) has a rule in the router that labsim did not make`, func() {
+		{"rule more", `security group db \(sg-\S+\) has a rule in the router that labsim did not make`, func() {
 			u.sh("nsenter --net=" + router + ` sh -c 'nft list table inet vpc | awk "/chain in-sg/{c=\$2} /dport 5432/{print c}" | while read c; do nft add rule inet vpc $c tcp dport 1 accept; done'`)
 		}},
-		{"route", `5 ✗ .*the route to 0\.0\.0\.0/0 of route table public \(rtb-\S+\) is not in the router`, func() {
+		{"route", `the route to 0\.0\.0\.0/0 of route table public \(rtb-\S+\) is not in the router`, func() {
 			u.sh("nsenter --net=" + router + ` sh -c 'ip route show table all | sed -n "s/^default via .* \(table [0-9]*\).*/\1/p" | while read t; do ip route del default via 169.254.255.1 dev igw0 $t; done'`)
 		}},
-		{"listener", `5 ✗ .*nobody listens on port 80 in web`, func() { u.must(0, ``, "exec", "web", "--", "pkill", "httpd") }},
-		{"veth down", `5 ✗ .*the link of network interface eni-\S+ of db \(i-\S+\) is down in the router`, func() {
+		{"listener", `nobody listens on port 80 in web`, func() { u.must(0, ``, "exec", "web", "--", "pkill", "httpd") }},
+		{"veth down", `the link of network interface eni-\S+ of db \(i-\S+\) is down in the router`, func() {
 			u.in(router, "ip link set "+ofLink("custom-vpc-db")+" down")
 		}},
-		{"veth down in the guest", `5 ✗ .*the link of network interface eni-\S+ is down in db \(i-\S+\)`, func() {
+		{"veth down in the guest", `the link of network interface eni-\S+ is down in db \(i-\S+\)`, func() {
 			u.in("/proc/"+u.pid("custom-vpc-db")+"/ns/net", "ip link set eth0 down")
 		}},
-		{"veth deleted", `5 ✗ .*network interface eni-\S+ of db \(i-\S+\) has no link to its router`, func() {
+		{"veth deleted", `network interface eni-\S+ of db \(i-\S+\) has no link to its router`, func() {
 			u.in(router, "ip link del "+ofLink("custom-vpc-db"))
 		}},
-		{"edge's rules", `5 ✗ .*the translation of public addresses by internet gateway .*igw-\S+ is not what it should be`, func() {
+		{"edge's rules", `the translation of public addresses by internet gateway .*igw-\S+ is not what it should be`, func() {
 			u.in("/proc/"+u.pid("edge")+"/ns/net", "nft flush ruleset")
 		}},
-		{"edge's veth", `5 ✗ .*the link between the router and internet gateway .*igw-\S+ is missing`, func() {
+		{"edge's veth", `the link between the router and internet gateway .*igw-\S+ is missing`, func() {
 			u.in("/proc/"+u.pid("edge")+"/ns/net", "ip link del vpc0")
 		}},
-		{"disk", `5 ✗ .*the volume db-data \(vol-\S+\) can't be written at /data in db`, func() {
+		{"disk", `the volume db-data \(vol-\S+\) can't be written at /data in db`, func() {
 			if err := unmount(u.pid("custom-vpc-db"), "/data"); err != nil {
 				u.t.Fatal(err)
 			}
@@ -141,8 +158,10 @@ func TestBroken(t *testing.T) {
 			u.t = t
 			defer func() { u.t = outer }()
 			c.do()
-			u.mend(u.must(1, c.want, up...))
-			u.must(0, `5 ✓ Access`, up...)
+			out := u.must(1, `5 ✗`, up...)
+			u.named(out, c.want)
+			u.mend(out)
 		})
 	}
+	u.must(0, `5 ✓ Access`, up...)
 }
