@@ -67,7 +67,7 @@ func (e *Engine) everyControl(ctx context.Context) ([]container.Summary, error) 
 
 // ensureControl makes the control container run as spec says.
 func (e *Engine) ensureControl(ctx context.Context, spec controlSpec, portAsked bool) (port int, changed bool, err error) {
-	for range 8 {
+	for end := time.Now().Add(controlStart); time.Now().Before(end) && ctx.Err() == nil; {
 		list, err := e.controls(ctx)
 		if err != nil {
 			return 0, changed, err
@@ -102,6 +102,9 @@ func (e *Engine) ensureControl(ctx context.Context, spec controlSpec, portAsked 
 			return 0, changed, err
 		}
 		changed = true
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, changed, err
 	}
 	return 0, changed, fmt.Errorf("container %s: made and removed by somebody else at the same time", e.site.Control())
 }

@@ -27,6 +27,7 @@ import (
 
 // The whole life of a site's box: up, up again, up of two at once, down.
 func TestInstall(t *testing.T) {
+	t.Parallel()
 	e := realEngine(t, "install")
 	ctx := t.Context()
 	if _, err := e.Find(ctx); !errors.Is(err, ErrNotUp) {
@@ -64,6 +65,7 @@ func install(t *testing.T, e *Engine, o InstallOptions) *Control {
 // testRepairs breaks the box in every way that docker's commands offer.
 func testRepairs(t *testing.T, e *Engine, o InstallOptions, want *Control) {
 	ctx, name := t.Context(), e.site.Plugin()
+	port := want.Port
 	for _, c := range []struct {
 		what string
 		do   func() error
@@ -76,8 +78,12 @@ func testRepairs(t *testing.T, e *Engine, o InstallOptions, want *Control) {
 		if err := c.do(); err != nil {
 			t.Fatalf("%s: %v", c.what, err)
 		}
-		if got := install(t, e, o); got.Port != want.Port || got.Token != want.Token {
-			t.Errorf("%s: %+v, want %+v", c.what, got, want)
+		got := install(t, e, o)
+		if c.what == "control removed" { // with its port, which another test may have now
+			port = got.Port
+		}
+		if got.Port != port || got.Token != want.Token {
+			t.Errorf("%s: %+v, want port %d and the token of %+v", c.what, got, port, want)
 		}
 	}
 }
@@ -90,11 +96,15 @@ func testOptions(t *testing.T, e *Engine, o InstallOptions, first *Control) {
 	}
 	defer l.Close()
 	var f *sim.Failure
+	before, err := e.Find(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	o.Port = l.Addr().(*net.TCPAddr).Port
 	if _, err := e.Install(t.Context(), o); !errors.As(err, &f) || len(f.Next) == 0 {
 		t.Errorf("a port that is taken: %v, want a Failure with advice", err)
 	}
-	if c, err := e.Find(t.Context()); err != nil || c.Port != first.Port {
+	if c, err := e.Find(t.Context()); err != nil || c.Port != before.Port {
 		t.Errorf("control after asking for a port that is taken: %+v, %v; want it where it was", c, err)
 	}
 	l.Close()
@@ -131,6 +141,7 @@ func nothingLeft(t *testing.T, e *Engine) {
 
 // Two at once both end well, with one and the same box.
 func TestInstallAtOnce(t *testing.T) {
+	t.Parallel()
 	e := realEngine(t, "twice")
 	o := InstallOptions{Binary: labsimBinary(t)}
 	var wg sync.WaitGroup
@@ -150,6 +161,7 @@ func TestInstallAtOnce(t *testing.T) {
 // An install that is cut off anywhere is finished by the next one, or taken
 // away by uninstall.
 func TestInstallCutOff(t *testing.T) {
+	t.Parallel()
 	e := realEngine(t, "cut")
 	o := InstallOptions{Binary: labsimBinary(t)}
 	withImage(t, e)
@@ -170,6 +182,7 @@ func TestInstallCutOff(t *testing.T) {
 // An agent that was removed by hand, hangs or is disabled keeps nobody from
 // uninstalling.
 func TestUninstallWithoutAgent(t *testing.T) {
+	t.Parallel()
 	e := realEngine(t, "noagent")
 	o := InstallOptions{Binary: labsimBinary(t)}
 	for _, c := range []struct {
@@ -221,15 +234,11 @@ func agents(site sim.Site) (pids []int) {
 }
 
 // Data of a volume outlives uninstall unless its end was asked for, and is told of.
-func TestUninstallKeepsVolumes(t *testing.T) {
-	e := realEngine(t, "kept")
-	file, build := withImage(t, e)
-	stop := withAgent(t, e, file, build)
+func testKeepsVolumes(t *testing.T, e *Engine) {
 	v := engine.Volume{Name: string(e.site) + "_data", Kind: engine.KindVolume, ID: "vol-0123456789abcdef0", Size: 1}
 	if err := e.EnsureVolume(t.Context(), v); err != nil {
 		t.Fatal(err)
 	}
-	stop()
 	done, err := e.Uninstall(t.Context(), UninstallOptions{})
 	if err != nil {
 		t.Fatal(err)

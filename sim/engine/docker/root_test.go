@@ -12,13 +12,10 @@ import (
 	"labsim/sim/engine"
 )
 
-// TestRootDisk changes the type and the mounts of a stopped instance: what it
+// testRootDisk changes the type and the mounts of a stopped instance: what it
 // wrote to its root disk stays, also where the change was cut off, and goes with
 // the instance.
-func TestRootDisk(t *testing.T) {
-	e := realEngine(t, "root")
-	file, build := withImage(t, e)
-	withAgent(t, e, file, build)
+func testRootDisk(t *testing.T, e *Engine, build string) {
 	ctx := t.Context()
 	name := string(e.site)
 	volume := engine.Volume{Name: name + "_data", Kind: engine.KindVolume, ID: "vol-0123456789abcdef0", Size: 1}

@@ -38,11 +38,13 @@ var suiteConfig = dataplane.Config{
 	Volumes: []dataplane.Volume{{ID: "vol-0123456789abcdef0", SizeGiB: 1, Name: "data", Region: "us-east-1"}},
 }
 
-// TestSuite runs the suite with a real agent, to which the test is control.
+// TestSuite runs the suite, and what else takes one, with a real agent, to which
+// the test is control.
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	e := realEngine(t, "suite")
 	file, build := withImage(t, e)
-	withAgent(t, e, file, build)
+	stop := withAgent(t, e, file, build)
 	enginetest.Run(t, func(t *testing.T) enginetest.Subject {
 		name := string(e.site)
 		return enginetest.Subject{
@@ -55,6 +57,10 @@ func TestSuite(t *testing.T) {
 			Volume:    engine.Volume{Name: name + "_data", Kind: engine.KindVolume, ID: "vol-0123456789abcdef0", Size: 1},
 		}
 	})
+	t.Run("Foreign volume", func(t *testing.T) { testForeignVolume(t, e) })
+	t.Run("Root disk", func(t *testing.T) { testRootDisk(t, e, build) })
+	stop()
+	t.Run("Uninstall keeps volumes", func(t *testing.T) { testKeepsVolumes(t, e) })
 }
 
 // withAgent installs the agent and hands it suiteConfig; stop ends its connection.
@@ -96,12 +102,9 @@ func withAgent(t *testing.T, e *Engine, file, build string) (stop func()) {
 }
 
 // A volume of somebody else's under the name is refused, and left alone.
-func TestForeignVolume(t *testing.T) {
-	e := realEngine(t, "foreign")
-	file, build := withImage(t, e)
-	withAgent(t, e, file, build)
+func testForeignVolume(t *testing.T, e *Engine) {
 	name := string(e.site) + "_mine"
-	if _, err := e.c.VolumeCreate(t.Context(), volume.CreateOptions{Name: name}); err != nil {
+	if _, err := e.c.VolumeCreate(t.Context(), volume.CreateOptions{Name: name, Driver: "local"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.c.VolumeRemove(context.Background(), name, true) })
@@ -113,7 +116,7 @@ func TestForeignVolume(t *testing.T) {
 	if err := e.RemoveVolume(t.Context(), name); err != nil {
 		t.Error(err)
 	}
-	if _, err := e.c.VolumeInspect(t.Context(), name); err != nil {
-		t.Errorf("the volume of somebody else: %v", err)
+	if v, err := e.volumeOf(t.Context(), "local", name); v == nil || err != nil {
+		t.Errorf("the volume of somebody else: %v, %v", v, err)
 	}
 }

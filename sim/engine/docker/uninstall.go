@@ -121,18 +121,13 @@ func (u *uninstall) look(ctx context.Context) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	// Docker asks every driver for a volume that it does not know: one that hangs
-	// means that something stands.
-	limited, cancel := context.WithTimeout(ctx, agentAnswers)
-	defer cancel()
-	_, err = e.c.VolumeInspect(limited, e.site.StateVolume())
-	if err != nil && !notFound(err) && limited.Err() == nil {
+	state, err := e.volumeOf(ctx, "local", e.site.StateVolume())
+	if err != nil {
 		return false, err
 	}
-	state := !notFound(err)
 	// Another labsim's one-shot is no sign that the site stands.
 	stands := slices.ContainsFunc(u.uses, func(c container.Summary) bool { return c.Labels[sim.LabelKind] != kindOneshot })
-	return state || stands || u.agent != nil || len(u.nets) > 0, nil
+	return state != nil || stands || u.agent != nil || len(u.nets) > 0, nil
 }
 
 // builds are the builds whose image serves best, the best first.
@@ -214,7 +209,11 @@ func (u *uninstall) volumes(ctx context.Context) error {
 }
 
 func (u *uninstall) state(ctx context.Context) error {
-	return gone(u.e.c.VolumeRemove(ctx, u.e.site.StateVolume(), true))
+	v, err := u.e.volumeOf(ctx, "local", u.e.site.StateVolume())
+	if v == nil || err != nil {
+		return err
+	}
+	return gone(u.e.c.VolumeRemove(ctx, v.Name, true))
 }
 
 // remains empties the directories, and lists or removes what may stay.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/volume"
 
 	"labsim/sim"
@@ -53,12 +54,28 @@ func foreignVolume(name string) error {
 
 // RemoveVolume removes Docker's record; the data stays with the agent.
 func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
-	v, err := e.c.VolumeInspect(ctx, name)
-	if notFound(err) || err == nil && v.Labels[sim.LabelSite] != string(e.site) {
+	v, err := e.volumeOf(ctx, e.site.Plugin(), name)
+	if err != nil {
+		return fmt.Errorf("volume %s: %w", name, err)
+	}
+	if v == nil || v.Labels[sim.LabelSite] != string(e.site) {
 		return nil
 	}
 	if err := gone(e.c.VolumeRemove(ctx, name, false)); err != nil {
 		return fmt.Errorf("volume %s: %w", name, err)
 	}
 	return nil
+}
+
+// volumeOf returns the volume of that name which a driver has, or nil. An inspect
+// of one that Docker doesn't know would ask every driver there is, and wait for
+// another site's that hangs.
+func (e *Engine) volumeOf(ctx context.Context, driver, name string) (*volume.Volume, error) {
+	list, err := e.c.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("driver", driver), filters.Arg("name", name))})
+	for _, v := range list.Volumes {
+		if v.Name == name { // the filter takes part of a name
+			return v, err
+		}
+	}
+	return nil, err
 }
