@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"labsim/compose"
 )
 
 // complete tells the shell's Tab key what the arguments of the commands may be. A
@@ -27,7 +29,40 @@ func (a *app) complete(list []*cobra.Command) {
 		} else {
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
+		if c.Name() == "lab" {
+			a.completeLab(c.Commands())
+		}
 	}
+}
+
+// completeLab does so for the commands of a lab done by hand.
+func (a *app) completeLab(list []*cobra.Command) {
+	for _, c := range list {
+		switch c.Name() {
+		case "start":
+			c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+				return compose.Names(), cobra.ShellCompDirectiveDefault // or a directory
+			}
+		case "lint":
+			c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+				return nil, cobra.ShellCompDirectiveFilterDirs
+			}
+		case "guide", "check", "hint", "solve":
+			c.ValidArgsFunction = a.stepWords
+		default:
+			c.ValidArgsFunction = cobra.NoFileCompletions
+		}
+	}
+}
+
+// stepWords completes the steps of the lab that is under way.
+func (a *app) stepWords(_ *cobra.Command, args []string, _ string) (words []string, _ cobra.ShellCompDirective) {
+	if _, f, err := a.underWay(); err == nil && len(args) == 0 {
+		for _, s := range f.Steps {
+			words = append(words, s.Name)
+		}
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
 // instanceWords completes the first arguments of a command with instances that are

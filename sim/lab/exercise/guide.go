@@ -17,6 +17,7 @@ type Guide struct {
 	File  string
 	Title string
 	Pages []Page // the introduction first
+	text  string
 }
 
 // Page is a page's title and its parts in turn.
@@ -42,7 +43,7 @@ const picture = "![picture](live)"
 
 // ParseGuide cuts a guide into pages.
 func ParseGuide(file, text string) *Guide {
-	g := &Guide{File: file, Pages: []Page{{Line: 1}}}
+	g := &Guide{File: file, text: text, Pages: []Page{{Line: 1}}}
 	var open *Part // a block whose end has not come
 	for i, line := range strings.Split(text, "\n") {
 		page := &g.Pages[len(g.Pages)-1]
@@ -105,6 +106,11 @@ func (x *Exercise) lintGuide(g *Guide, ps *source.Problems) {
 		ps.Add(0, sim.T("the guide has %d pages that begin with ##; the lab has %d steps", len(g.Pages)-1, len(x.Steps)))
 	}
 	vars := x.Variables()
+	for i, line := range strings.Split(g.text, "\n") {
+		if line = strings.ReplaceAll(line, "\t", ""); sim.Printable(line) != line {
+			ps.Add(i+1, sim.T("the line has a character that could drive a terminal"))
+		}
+	}
 	for _, p := range g.Pages {
 		for _, c := range p.Commands() {
 			for _, f := range script.Check(c.Text, vars, inGuides...) {

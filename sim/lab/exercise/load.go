@@ -61,7 +61,7 @@ func (r *reader) words(dst *Words) source.Field {
 		w := Words{}
 		fields := map[string]source.Field{}
 		for _, l := range languages {
-			fields[l] = func(v source.Value) { w[l] = strings.TrimSpace(v.Str()) }
+			fields[l] = func(v source.Value) { w[l] = strings.TrimSpace(v.Str()); harmless(v, w[l]) }
 		}
 		v.Fields(fields, nil)
 		for _, l := range languages {
@@ -71,6 +71,19 @@ func (r *reader) words(dst *Words) source.Field {
 		}
 		*dst = w
 	}
+}
+
+// harmless refuses what could drive the terminal that it is printed on: a lab comes
+// from a stranger.
+func harmless(v source.Value, s string) {
+	if sim.Printable(s) != s {
+		v.Bad(sim.T("%s has a character that could drive a terminal", v.Path))
+	}
+}
+
+// name reads what steps, checks and faults are called.
+func name(dst *string) source.Field {
+	return func(v source.Value) { *dst = v.Str(); harmless(v, *dst) }
 }
 
 func (r *reader) kind(v source.Value) Kind {
@@ -132,7 +145,7 @@ func (r *reader) refer(v source.Value, s string) {
 func (r *reader) step(v source.Value) {
 	var s Step
 	v.Fields(map[string]source.Field{
-		"name":   source.Set(&s.Name),
+		"name":   name(&s.Name),
 		"title":  r.words(&s.Title),
 		"checks": func(v source.Value) { v.Items(func(v source.Value) { s.Checks = append(s.Checks, r.check(v)) }) },
 	}, nil)
@@ -150,11 +163,11 @@ func (r *reader) check(v source.Value) Check {
 	kinds := 0
 	one := func(f source.Field) source.Field { return func(v source.Value) { kinds++; f(v) } }
 	v.Fields(map[string]source.Field{
-		"name":        source.Set(&c.Name),
+		"name":        name(&c.Name),
 		"say":         r.words(&c.Say),
 		"hints":       func(v source.Value) { v.Items(func(v source.Value) { c.Hints = append(c.Hints, r.hint(v)) }) },
 		"solve":       text(&c.Solve),
-		"fix":         func(v source.Value) { c.Fix = v.Strings() },
+		"fix":         func(v source.Value) { c.Fix = v.Strings(); harmless(v, strings.Join(c.Fix, "")) },
 		"exists":      one(func(v source.Value) { c.Exists = v.Str(); r.refs = append(r.refs, reference{v, "$" + v.Str()}) }),
 		"count":       one(func(v source.Value) { c.Count = r.count(v) }),
 		"attribute":   one(func(v source.Value) { c.Attribute = r.attribute(v) }),
@@ -267,7 +280,7 @@ func (r *reader) exec(v source.Value) *Exec {
 func (r *reader) fault(v source.Value) {
 	var f Fault
 	v.Fields(map[string]source.Field{
-		"name": source.Set(&f.Name), "break": text(&f.Break),
+		"name": name(&f.Name), "break": text(&f.Break),
 		"exec": func(v source.Value) { f.Exec = r.exec(v); f.Exec.In = strings.TrimPrefix(f.Exec.In, "$") },
 	}, nil)
 	if f.Name == "" || f.Break.Text == "" && f.Exec == nil {

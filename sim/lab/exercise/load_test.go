@@ -2,7 +2,10 @@ package exercise
 
 import (
 	"io/fs"
+	"os"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"labsim/compose"
 	"labsim/sim/lab/source"
@@ -18,6 +21,72 @@ func TestOwnLabs(t *testing.T) {
 		_, problems := Open(dir, name)
 		for _, p := range problems {
 			t.Errorf("%s (fatal: %v)", p, source.Fatal([]source.Problem{p}))
+		}
+	}
+}
+
+// A lab comes from a stranger: nothing in it drives the terminal of who reads it,
+// and no file is read without end.
+func TestHostile(t *testing.T) {
+	good, err := compose.Labs.ReadFile("repair-network/" + FileChecks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guide, err := compose.Labs.ReadFile("repair-network/guide.en.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const escape = "\x1b]0;owned\a"
+	for name, files := range map[string][3]string{
+		"title":      {strings.Replace(string(good), "the VPC, ko", `"the \e[2J", ko`, 1), string(guide), "could drive a terminal"},
+		"check":      {strings.Replace(string(good), "- name: ssh", `- name: "s\e[1A"`, 1), string(guide), "could drive a terminal"},
+		"fix":        {strings.Replace(string(good), "- labsim exec", `- "labsim\e[8m"`+"\n          - labsim exec", 1), string(guide), "could drive a terminal"},
+		"guide":      {string(good), string(guide) + escape, "could drive a terminal"},
+		"large":      {string(good), string(guide) + strings.Repeat("#", source.MaxFile), "no file of at most"},
+		"not a list": {strings.Replace(string(good), "steps:", "steps: 7\nstops:", 1), string(guide), ""},
+	} {
+		dir := fstest.MapFS{FileChecks: {Data: []byte(files[0])}, "guide.en.md": {Data: []byte(files[1])}, "guide.ko.md": {Data: guide}}
+		f, problems := Open(dir, "x")
+		found := false
+		for _, p := range problems {
+			found = found || strings.Contains(p.Text.String(), files[2])
+		}
+		if f != nil || !found {
+			t.Errorf("%s: %v", name, problems)
+		}
+	}
+}
+
+// docs/labs.md names every kind with its attributes, and every check.
+func TestDocs(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/labs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(line, "|"); len(cells) > 3 {
+			rows[strings.Trim(cells[1], " `")] = cells[2]
+		}
+	}
+	for kind, list := range attributes {
+		row, ok := rows[string(kind)]
+		if !ok {
+			t.Errorf("docs/labs.md lacks %s", kind)
+		}
+		for _, a := range list {
+			if !strings.Contains(row, "`"+a+"`") {
+				t.Errorf("docs/labs.md lacks %s of %s", a, kind)
+			}
+		}
+	}
+	for _, check := range []string{"exists", "count", "attribute", "reachable", "unreachable", "http", "exec"} {
+		found := false
+		for k := range rows {
+			found = found || strings.HasPrefix(k, check+":")
+		}
+		if !found {
+			t.Errorf("docs/labs.md lacks %s", check)
 		}
 	}
 }
