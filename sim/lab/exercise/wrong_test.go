@@ -135,13 +135,13 @@ func TestAnyRightWay(t *testing.T) {
 		aws ec2 create-key-pair --key-name mine
 		image=$(aws ec2 describe-images --owners amazon --query 'Images[0].ImageId' --output text)
 		one=$(aws ec2 run-instances --image-id $image --subnet-id $front --security-group-ids $open --key-name mine --query 'Instances[0].InstanceId' --output text)
-		aws ec2 run-instances --image-id $image --subnet-id $back --security-group-ids $shut --instance-type m5.large \
-			--block-device-mappings 'DeviceName=/dev/sdh,Ebs={VolumeSize=1}'
+		two=$(aws ec2 run-instances --image-id $image --subnet-id $back --security-group-ids $shut --instance-type m5.large \
+			--block-device-mappings 'DeviceName=/dev/sdh,Ebs={VolumeSize=1}' --query 'Instances[0].InstanceId' --output text)
 		aws ec2 attach-internet-gateway --internet-gateway-id $igw --vpc-id $net
 		table=$(aws ec2 create-route-table --vpc-id $net --query RouteTable.RouteTableId --output text)
 		aws ec2 associate-route-table --route-table-id $table --subnet-id $front
 		aws ec2 create-route --route-table-id $table --destination-cidr-block 0.0.0.0/0 --gateway-id $igw
-		aws ec2 wait instance-running --instance-ids $one
+		aws ec2 wait instance-running --instance-ids $one $two
 		address=$(aws ec2 allocate-address --domain vpc --query AllocationId --output text)
 		aws ec2 associate-address --allocation-id $address --instance-id $one
 	`, nil)
