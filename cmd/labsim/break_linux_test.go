@@ -81,7 +81,7 @@ func (u *user) mend(printed string) {
 func (u *user) named(printed, thing string) {
 	u.t.Helper()
 	what := regexp.MustCompile(thing)
-	if !regexp.MustCompile(`5 ✗ .*`+thing).MatchString(printed) {
+	if !regexp.MustCompile(`5 ✗ .*` + thing).MatchString(printed) {
 		u.t.Fatalf("line 5 does not say %q:\n%s", thing, printed)
 	}
 	_, below, _ := strings.Cut(printed[strings.Index(printed, "5 ✗"):], "\n")

@@ -164,8 +164,11 @@ func (u *user) besiege(addr string) (end func()) {
 func TestEngineDies(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	m.must(0, `5 ✓ Access`, "up")
+	reached := m.connect()
+	m.must(0, `5 ✓ Access`, "up", "--internet")
 	m.openDoors()
+	m.tryMachine()
+	m.online(reached)
 	m.before = m.status()
 	text, err := m.page(m.web())
 	if _, serr := fmt.Sscanf(text, "visit %d", &m.visits); err != nil || serr != nil {
@@ -178,7 +181,14 @@ func TestEngineDies(t *testing.T) {
 	}{
 		{"stopped", true, func() error { return m.engine.Stop(syscall.SIGTERM) }},
 		{"killed", true, func() error { return m.engine.Stop(syscall.SIGKILL) }},
-		{"unplugged", false, func() error { m.engine.PowerOff(); return m.engine.PowerOn() }},
+		{"unplugged", false, func() error {
+			m.engine.PowerOff()
+			err := m.engine.PowerOn()
+			if err == nil {
+				reached = m.connect() // what it had has gone with its power
+			}
+			return err
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.slow && !long {
@@ -193,6 +203,7 @@ func TestEngineDies(t *testing.T) {
 			m.back()
 			end()
 			m.doorsShut()
+			m.online(reached)
 		})
 	}
 	m.t = t
