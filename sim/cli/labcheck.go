@@ -114,7 +114,7 @@ func (a *app) printReport(r *labReport, args []string) {
 	if i := slices.IndexFunc(r.Steps, func(s stepReport) bool { return !s.Passed }); i >= 0 && !a.quiet {
 		a.println(sim.T("Next: %s, or %s", a.spell("lab guide "+r.Steps[i].Name), a.spell("lab hint "+r.Steps[i].Name)))
 	} else if len(args) == 0 {
-		a.println(sim.T("All steps are done."))
+		a.println(sim.T("All steps are done. To take it all away: %s", a.spell("down --all")))
 	}
 }
 

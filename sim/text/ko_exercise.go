@@ -26,7 +26,7 @@ var _ = add(map[string]string{
 	"%s: there is no role %q; known are %v":                                       "%s: %q라는 역할은 없습니다. 아는 역할: %v",
 	"--query %s is no JMESPath":                                                   "--query %s: JMESPath가 아닙니다",
 	"A lab begins with an empty account. Go on?":                                  "실습은 빈 계정에서 시작합니다. 계속할까요?",
-	"All steps are done.":                                                         "모든 단계를 마쳤습니다.",
+	"All steps are done. To take it all away: %s":                                 "모든 단계를 마쳤습니다. 모두 지우려면: %s",
 	"Hint %d of %d: %s":                                                           "힌트 %d/%d: %s",
 	"Let subnet %s use route table %s, which has a route to the internet gateway": "서브넷 %s에 인터넷 게이트웨이로 가는 라우팅이 있는 라우팅 테이블 %s 연결",
 	"NAME=VALUE is wanted in place of %v":                                         "%v 자리에는 이름=값이 필요합니다",
