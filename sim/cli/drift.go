@@ -58,10 +58,15 @@ func (ac *access) blameMachine(ctx context.Context, faults []fault) ([]fault, er
 	if met {
 		broken = broken[1:]
 	}
+	// What labsim tries in vain says why the machine is not as it should be.
+	problems, err := ac.box.problems(ctx)
+	for _, p := range problems {
+		broken = append(broken, fault{Cause: sim.Cmd("%s: %s", p.Resource, p.Message)})
+	}
 	// Without space nothing else can be mended.
 	out := append(faults, broken...)
 	slices.SortStableFunc(out, func(a, b fault) int { return cmp.Compare(a.order(), b.order()) })
-	return out, nil
+	return out, err
 }
 
 func (f fault) order() int {
@@ -71,16 +76,23 @@ func (f fault) order() int {
 	return 1
 }
 
-// blameProblems names what the box itself reports, where nothing else explains a fault.
-func (ac *access) blameProblems(ctx context.Context, faults []fault) error {
-	return ac.box.watch(ctx, func(s boxStatus) (bool, error) {
-		for i := range faults {
-			if f := &faults[i]; f.machine && len(s.Problems) > 0 {
-				f.Cause = sim.Cmd("%s: %s", s.Problems[0].Resource, s.Problems[0].Message)
-			}
-		}
+// problems are what the box tries in vain now.
+func (b *box) problems(ctx context.Context) (out []dataplane.Problem, err error) {
+	return out, b.watch(ctx, func(s boxStatus) (bool, error) {
+		out = s.Problems
 		return true, nil
 	})
+}
+
+// blameProblems names what the box itself reports, where nothing else explains a fault.
+func (ac *access) blameProblems(ctx context.Context, faults []fault) error {
+	problems, err := ac.box.problems(ctx)
+	for i := range faults {
+		if f := &faults[i]; f.machine && len(problems) > 0 {
+			f.Cause = sim.Cmd("%s: %s", problems[0].Resource, problems[0].Message)
+		}
+	}
+	return err
 }
 
 // repair puts right what was changed in the machine, as far as no instance has to
