@@ -7,10 +7,16 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
+
+// announceAgain is when an announcement is repeated: the bridge may not forward yet
+// what comes from a leg that was plugged in this moment (RFC 5227, 2.3, has two).
+var announceAgain = [...]time.Duration{200 * time.Millisecond, 2 * time.Second}
 
 // announce tells the neighbours on the internet side where public addresses are
 // now. Without it they keep sending to the edge that was, for some 20 s.
@@ -20,20 +26,36 @@ func (r *router) announce() error {
 	if len(r.edge.moved) == 0 {
 		return nil
 	}
+	edge, moved := r.edge.ns, r.edge.moved
+	for _, d := range announceAgain {
+		time.AfterFunc(d, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			_ = r.tell(edge, moved) // an edge that has gone has nothing to tell
+		})
+	}
+	if err := r.tell(edge, moved); err != nil {
+		return fmt.Errorf("announce public addresses: %w", err)
+	}
+	r.edge.moved = nil
+	return nil
+}
+
+// tell announces those of the addresses that are still that edge's.
+func (r *router) tell(edge string, addrs []netip.Addr) error {
+	if r.edge.ns != edge {
+		return nil
+	}
 	ns, err := netns.GetFromPath(fmt.Sprintf("/proc/%d/ns/net", r.edge.pid))
 	if err != nil {
-		return fmt.Errorf("announce public addresses: %w", err)
+		return err
 	}
 	defer ns.Close()
-	if ns.UniqueId() != r.edge.ns {
+	if ns.UniqueId() != edge {
 		return nil // another edge by now: the next Set attaches and announces it
 	}
-	moved := r.edge.moved
-	r.edge.moved = nil
-	if err := inNS(ns, func() error { return gratuitousARP(internetLink, moved) }); err != nil {
-		return fmt.Errorf("announce public addresses: %w", err)
-	}
-	return nil
+	addrs = slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !r.edge.publics[a].IsValid() })
+	return inNS(ns, func() error { return gratuitousARP(internetLink, addrs) })
 }
 
 // gratuitousARP broadcasts, from the interface, that the addresses are its own

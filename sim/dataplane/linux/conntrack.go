@@ -28,9 +28,9 @@ func endsOf(t netlink.IPTuple) flowEnds {
 	return flowEnds{src.Unmap(), dst.Unmap()}
 }
 
-// touches chooses the connections from or to an address.
-func touches(a netip.Addr) flowFilter {
-	return func(orig, _ flowEnds) bool { return orig.src == a || orig.dst == a }
+// touches chooses the connections from or to one of the addresses.
+func touches(addrs map[netip.Addr]bool) flowFilter {
+	return func(orig, _ flowEnds) bool { return addrs[orig.src] || addrs[orig.dst] }
 }
 
 // mistranslated chooses the connections whose translation isn't what the

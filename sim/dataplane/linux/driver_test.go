@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -259,7 +260,16 @@ func TestGatewayComesAndGoes(t *testing.T) {
 
 	gateway.PID, _ = l.edge("198.51.100.194/24") // another edge, with another MAC
 	l.vpc(vpcA).Gateway = gateway
+	h := l.handle(l.host)
+	port, err := h.LinkByName(fmt.Sprint("p", gateway.PID))
+	l.must(err)
+	l.must(h.LinkSetDown(port)) // the bridge comes late: it swallows the first announcement
 	l.set()
+	l.must(h.LinkSetUp(port))
+	l.eventually("the peer knows the new edge", func() bool { // the old one's neighbours are told: unreachable
+		_, err := seen(l.peer, "198.51.100.20:80", wait)
+		return err == nil
+	})
 	l.open(l.peer, "198.51.100.20:80", "198.51.100.240") // its neighbour entry was the old edge's
 	l.open(l.guests[web], "198.51.100.240:80", "198.51.100.20")
 }
@@ -365,6 +375,18 @@ func TestReusedAddress(t *testing.T) {
 	v := l.vpc(vpcA)
 	v.ENIs[0] = eni("eni-0new", "subnet-0priv", "10.0.2.10", "0a:00:00:00:02:11", "sg-0none")
 	l.set()
+	// That is forgotten when the owner goes, so that no Join has to wait for it.
+	r := l.d.router(vpcA)
+	flows, err := l.handle(r.ns).ConntrackTableList(netlink.ConntrackTable, netlink.FAMILY_V4)
+	l.must(err)
+	for _, f := range flows {
+		if touches(map[netip.Addr]bool{addr("10.0.2.10"): true})(endsOf(f.Forward), endsOf(f.Reverse)) {
+			t.Errorf("of the former owner is left: %v", f)
+		}
+	}
+	if owner := r.owners[addr("10.0.2.10")]; owner != nobody {
+		t.Errorf("the address is still that of %s", owner)
+	}
 	l.guest("eni-0new")
 	drops := l.counter(vpcA, dropIngress("eni-0new"))
 	l.echo(c, false)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -131,12 +132,38 @@ func (r *router) deleteLink(h *netlink.Handle, l netlink.Link) error {
 // is tracked passes the security groups unasked.
 func (r *router) disown(h *netlink.Handle, e dataplane.ENI) error {
 	owner, known := r.owners[e.Addr]
-	if known && owner != e.ID || !known && r.adopted {
-		if err := r.forgetFlows(h, touches(e.Addr)); err != nil {
+	if known && owner != nobody && owner != e.ID || !known && r.adopted {
+		if err := r.forgetFlows(h, touches(map[netip.Addr]bool{e.Addr: true})); err != nil {
 			return err
 		}
 	}
 	r.owners[e.Addr] = e.ID
+	return nil
+}
+
+// disownGone does that for the owners that the config no longer has, so that the
+// next one's Join need not look: the kernel takes long to look through its table.
+// Without rules for them their addresses begin no connections any more.
+func (r *router) disownGone(h *netlink.Handle) error {
+	now := make(map[netip.Addr]sim.ENIID)
+	for _, e := range r.want.vpc.ENIs {
+		now[e.Addr] = e.ID
+	}
+	gone := make(map[netip.Addr]bool)
+	for a, owner := range r.owners {
+		if owner != nobody && owner != now[a] {
+			gone[a] = true
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := r.forgetFlows(h, touches(gone)); err != nil {
+		return err
+	}
+	for a := range gone {
+		r.owners[a] = nobody
+	}
 	return nil
 }
 

@@ -37,6 +37,9 @@ type router struct {
 	adopted bool
 }
 
+// nobody owns an address whose last owner has gone, with all its connections.
+const nobody = sim.ENIID("")
+
 // desired is a VPC with what it takes from the rest of the config.
 type desired struct {
 	public netip.Prefix
@@ -68,8 +71,9 @@ func (r *router) set(public netip.Prefix, v dataplane.VPC) error {
 	}
 	defer h.Close()
 	up, linksErr := r.links(h)
+	goneErr := about(string(r.id), r.disownGone(h))
 	gatewayErr := r.gateway(h)
-	err = errors.Join(linksErr, gatewayErr, about(string(r.id), r.routing(h, up)))
+	err = errors.Join(linksErr, goneErr, gatewayErr, about(string(r.id), r.routing(h, up)))
 	if err == nil {
 		r.done = r.want
 	}
