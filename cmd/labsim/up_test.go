@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"labsim/sim/engine/enginetest"
 )
 
 // long: the cases that take their time are asked for.
@@ -57,17 +58,8 @@ var program = sync.OnceValues(func() (string, error) {
 
 var built string // the directory to remove
 
-// atOnce is how many tests run at the same time. What they wait for is an engine,
-// a boot or a packet that must not come, more than a processor.
-const atOnce = "4"
-
 func TestMain(m *testing.M) {
-	flag.Parse()
-	set := false
-	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
-	if !set {
-		_ = flag.Set("test.parallel", atOnce)
-	}
+	enginetest.AtOnce()
 	code := m.Run()
 	if built != "" {
 		os.RemoveAll(built)

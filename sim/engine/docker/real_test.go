@@ -13,6 +13,7 @@ import (
 
 	"labsim/images"
 	"labsim/sim"
+	"labsim/sim/engine/enginetest"
 )
 
 // Tests with this file's helpers run on a real engine, each with a site of its own.
@@ -77,6 +78,7 @@ func labsimBinary(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
+	enginetest.AtOnce()
 	code := m.Run()
 	if built.file != "" {
 		os.RemoveAll(filepath.Dir(built.file))
