@@ -216,7 +216,9 @@ func (k *configurer) handOver(ctx context.Context) (again time.Time) {
 		k.held, k.heldBy, k.answer = w, session, report
 		return time.Now() // look at what it says
 	}
-	k.log.Warn("the agent did not take the config", "error", err)
+	if !errors.Is(ctx.Err(), context.Canceled) { // else control was told to end
+		k.log.Warn("the agent did not take the config", "error", err)
+	}
 	k.problem = err.Error()
 	if k.wanted.content != w.content {
 		return time.Now()

@@ -132,7 +132,9 @@ func (r *reconciler) pass(ctx context.Context) (again time.Time) {
 		return time.Time{}
 	}
 	defer idle.Soon()
-	if err := r.observe(ctx); err != nil {
+	if err := r.observe(ctx); ctx.Err() != nil {
+		return time.Time{} // told to end, which is no fault of the engine
+	} else if err != nil {
 		r.status.engineError(err)
 		return time.Now().Add(r.retry(observing, err))
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
 
 	"labsim/sim"
 	verbs "labsim/sim/agent/oneshot"
@@ -144,6 +146,33 @@ func (e *Engine) becomesEnabled(ctx context.Context, id string) bool {
 		pause(ctx, 100*time.Millisecond)
 	}
 	return false
+}
+
+// onceEnabled does what takes the agent, and again if Docker enables it soon: an
+// agent that has just started comes to control half a second before that (moby,
+// plugin/manager_linux.go, pluginPostStart).
+func (e *Engine) onceEnabled(ctx context.Context, f func() error) error {
+	err := f()
+	if !notEnabled(err) {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, enableSeen)
+	defer cancel()
+	// Of any plugin: the event has what Docker was asked by, a name or an id.
+	enabled, errs := e.c.Events(limited, events.ListOptions{Filters: filters.NewArgs(
+		filters.Arg("type", string(events.PluginEventType)), filters.Arg("event", string(events.ActionEnable)),
+	)})
+	for {
+		// The event may have been before the stream stood.
+		if err = f(); !notEnabled(err) {
+			return err
+		}
+		select {
+		case <-enabled:
+		case <-errs:
+			return err
+		}
+	}
 }
 
 // hold keeps every other labsim out until release, or until this process ends:

@@ -131,12 +131,20 @@ func conflict(err error) bool {
 	if err == nil {
 		return false
 	}
+	if notEnabled(err) {
+		return false
+	}
 	if errdefs.IsConflict(err) || errdefs.IsAlreadyExists(err) {
 		return true
 	}
 	// two at once may both have made a network, until one of them removes its own
 	return strings.Contains(err.Error(), "already exists") || strings.Contains(err.Error(), "is already in use") ||
 		strings.Contains(err.Error(), "is ambiguous")
+}
+
+// notEnabled says that Docker does not let the agent serve, at least not yet.
+func notEnabled(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "found but disabled")
 }
 
 // gone treats "not found" and "removal already in progress" as success.

@@ -33,7 +33,8 @@ func (e *Engine) ensureNetwork(ctx context.Context, name string, want network.Cr
 			return err
 		}
 		if len(found) == 0 {
-			if _, err := e.c.NetworkCreate(ctx, name, want); err != nil && !conflict(err) {
+			err := e.onceEnabled(ctx, func() error { _, err := e.c.NetworkCreate(ctx, name, want); return err })
+			if err != nil && !conflict(err) {
 				return fmt.Errorf("network %s: %w", name, err)
 			}
 			// Look again: Docker lets two networks have one name, so that two at

@@ -240,7 +240,7 @@ func (e *Engine) concerns(m events.Message) bool {
 	case events.VolumeEventType:
 		return a["driver"] == e.site.Plugin()
 	case events.PluginEventType:
-		return a["name"] == e.site.Plugin()
+		return true // its name is what Docker was asked by: a name or an id
 	}
 	return false
 }

@@ -27,8 +27,10 @@ func (e *Engine) EnsureVolume(ctx context.Context, v engine.Volume) error {
 	for range 2 {
 		// Docker answers with one that stood already, whatever it is. Asking for it
 		// before would make Docker ask every driver there is.
-		made, err := e.c.VolumeCreate(ctx, volume.CreateOptions{
-			Name: v.Name, Driver: e.site.Plugin(), DriverOpts: opts, Labels: labels,
+		var made volume.Volume
+		err := e.onceEnabled(ctx, func() (err error) {
+			made, err = e.c.VolumeCreate(ctx, volume.CreateOptions{Name: v.Name, Driver: e.site.Plugin(), DriverOpts: opts, Labels: labels})
+			return err
 		})
 		switch {
 		case conflict(err), err == nil && made.Labels[sim.LabelSite] != string(e.site):
