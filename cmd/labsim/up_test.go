@@ -208,7 +208,10 @@ func TestUp(t *testing.T) {
 	if len(last) > 0 {
 		t.Errorf("down left containers: %s", last)
 	}
-	u.speaks("LABSIM_TUNNEL=1").must(0, `(?s)5 ✓ Access.*\n Next:  \S+ --site \S+ open web:80      \S+ --site \S+ ssh web  `, up...)
+	out = u.speaks("LABSIM_TUNNEL=1").must(0, `(?s)5 ✓ Access.*\n Next:  \S+ --site \S+ open web:80      \S+ --site \S+ ssh web  `, up...)
+	if wrong := regexp.MustCompile(`(?m)^vol-.*`).FindString(out); wrong != "" {
+		t.Errorf("up complains of the volume that it finds again: %s", wrong)
+	}
 	u.visit(4) // the count is on the volume
 	u.must(0, ``, "down", "--yes", "--volumes")
 }

@@ -24,17 +24,27 @@ type taken struct {
 // publicRange decides on the site's public range: the one that was asked for,
 // the one it has (have), else a free one.
 func (e *Engine) publicRange(ctx context.Context, asked netip.Prefix, have string) (netip.Prefix, error) {
-	if p, err := netip.ParsePrefix(have); err == nil && (!asked.IsValid() || p == asked.Masked()) {
-		return p, nil
-	}
 	used, err := e.takenRanges(ctx)
 	if err != nil {
 		return netip.Prefix{}, err
+	}
+	if p, err := netip.ParsePrefix(have); err == nil && (!asked.IsValid() || p == asked.Masked()) {
+		return keptRange(p, used)
 	}
 	if asked.IsValid() {
 		return askedRange(asked, used)
 	}
 	return freeRange(e.site, used)
+}
+
+// keptRange is the range that the site has, unless somebody has taken it since: a
+// route of the machine leads to one of both only.
+func keptRange(have netip.Prefix, used []taken) (netip.Prefix, error) {
+	if t := overlap(have, used); t != nil {
+		return netip.Prefix{}, &sim.Failure{What: sim.T("the public range %s of this site overlaps %s, which %s has now", have, t.Range, t.By), Err: ErrUnusable,
+			Next: []sim.Text{sim.T("labsim down --all   # then labsim up takes a free range; the data of the volumes stays"), sim.T("or take that network away")}}
+	}
+	return have, nil
 }
 
 func askedRange(asked netip.Prefix, used []taken) (netip.Prefix, error) {
