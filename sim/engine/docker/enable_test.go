@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,6 +73,41 @@ func TestProcessLost(t *testing.T) {
 		t.Errorf("the plugin: %s, enabled: %v; want another than %s, enabled", after.ID, after.Enabled, before.ID)
 	}
 	e.awaitAgents(t, 1)
+	t.Run("Keep agent", func(t *testing.T) { testKeepAgent(t, e, file, build) })
+}
+
+// testKeepAgent has control put the agent back, whatever became of it, and leave
+// that of another build alone.
+func testKeepAgent(t *testing.T, e *Engine, file, build string) {
+	ctx, name := t.Context(), e.site.Plugin()
+	disable := func() error { return e.c.PluginDisable(ctx, name, types.PluginDisableOptions{Force: true}) }
+	for _, c := range []struct {
+		what    string
+		do      func() error
+		build   string
+		enabled bool
+		slow    bool
+	}{
+		{"well", func() error { return nil }, build, true, false},
+		{"removed", func() error { return e.removeAgent(ctx, name) }, build, true, false},
+		{"hangs", func() error { return signalAgent(e.site, syscall.SIGSTOP) }, build, true, true},
+		{"another build's", disable, "another", false, false},
+		{"disabled", func() error { return nil }, build, true, false},
+	} {
+		if c.slow && !long {
+			continue
+		}
+		if err := c.do(); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if err := e.KeepAgent(ctx, file, c.build); err != nil {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		p, _, err := e.c.PluginInspectWithRaw(ctx, name)
+		if err != nil || p.Enabled != c.enabled || c.enabled && !e.agentAnswers(ctx) {
+			t.Errorf("%s: %v, and enabled or answering is not %v", c.what, err, c.enabled)
+		}
+	}
 }
 
 // awaitAgents waits for a number of agents; nothing tells when a process has ended.
