@@ -124,7 +124,7 @@ public eni-lone
 route rtb-private
 public eni-db`, fix: []string{
 			"aws ec2 associate-address --network-interface-id eni-lone --allocation-id eipalloc-free",
-			"aws ec2 create-route --route-table-id rtb-private --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main",
+			"aws ec2 replace-route-table-association --association-id rtbassoc-private --route-table-id rtb-public",
 			"aws ec2 associate-address --network-interface-id eni-db --allocation-id $(aws ec2 allocate-address --domain vpc --query AllocationId --output text)"}},
 		{query: "lone db tcp/5432", want: `no
 public eni-db
@@ -134,7 +134,7 @@ ingress sg-db`, fix: []string{
 			"aws ec2 associate-address --network-interface-id eni-db --allocation-id eipalloc-free",
 			"aws ec2 associate-address --network-interface-id eni-lone --allocation-id $(aws ec2 allocate-address --domain vpc --query AllocationId --output text)",
 			"aws ec2 authorize-security-group-ingress --group-id sg-db --protocol tcp --port 5432 --cidr 0.0.0.0/0",
-			"aws ec2 create-route --route-table-id rtb-private --destination-cidr-block 0.0.0.0/0 --gateway-id igw-main"}},
+			"aws ec2 replace-route-table-association --association-id rtbassoc-private --route-table-id rtb-public"}},
 		// Inside the VPC.
 		{query: "db web tcp/5432", want: "no\ningress sg-web",
 			fix: []string{"aws ec2 authorize-security-group-ingress --group-id sg-web --protocol tcp --port 5432 --source-group sg-db"}},
