@@ -181,7 +181,7 @@ func (a *app) explain(err error) {
 
 // isKind reports whether an error only says of which kind a failure is.
 func isKind(err error) bool {
-	return slices.ContainsFunc([]error{docker.ErrNoDocker, docker.ErrUnusable, docker.ErrNotUp}, func(k error) bool { return err == k })
+	return slices.ContainsFunc([]error{docker.ErrNoDocker, docker.ErrUnusable, docker.ErrNotUp, docker.ErrSilent}, func(k error) bool { return err == k })
 }
 
 // tty reports whether w is a terminal that may be drawn on.

@@ -17,6 +17,7 @@ import (
 	"labsim/sim/agent/wire"
 	"labsim/sim/dataplane"
 	"labsim/sim/ec2"
+	"labsim/sim/engine/docker"
 	"labsim/sim/path"
 )
 
@@ -74,7 +75,7 @@ func (b *box) request(ctx context.Context, method, path string, in any) (*http.R
 	r.Header.Set("Authorization", "Bearer "+b.token)
 	resp, err := b.http.Do(r)
 	if err != nil {
-		return nil, &sim.Failure{What: sim.T("labsim does not answer at %s", b.endpoint), Err: err, Next: []sim.Text{sim.Cmd("labsim doctor")}}
+		return nil, &sim.Failure{What: sim.T("labsim does not answer at %s", b.endpoint), Err: silence{err}, Next: []sim.Text{sim.Cmd("labsim doctor")}}
 	}
 	if resp.StatusCode >= 400 {
 		defer resp.Body.Close()
@@ -82,6 +83,13 @@ func (b *box) request(ctx context.Context, method, path string, in any) (*http.R
 	}
 	return resp, nil
 }
+
+// silence is why a box did not answer.
+type silence struct{ error }
+
+func (s silence) Unwrap() error { return s.error }
+
+func (silence) Is(target error) bool { return target == docker.ErrSilent }
 
 // answerError reads an error's text; control answers with a Text where it has one.
 func answerError(resp *http.Response) error {
@@ -172,7 +180,7 @@ func (b *box) stream(ctx context.Context, path string) (*bufferedConn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", u.Host)
 	if err != nil {
-		return nil, &sim.Failure{What: sim.T("labsim does not answer at %s", b.endpoint), Err: err, Next: []sim.Text{sim.Cmd("labsim doctor")}}
+		return nil, &sim.Failure{What: sim.T("labsim does not answer at %s", b.endpoint), Err: silence{err}, Next: []sim.Text{sim.Cmd("labsim doctor")}}
 	}
 	r, err := http.NewRequest(http.MethodPost, b.endpoint+"/_labsim/"+path, nil)
 	if err != nil {

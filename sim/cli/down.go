@@ -37,10 +37,13 @@ func (a *app) down(ctx context.Context, args []string, f downFlags) error {
 	f.all = f.all || f.purge
 	f.volumes = f.volumes || f.purge
 	b, err := a.find(ctx)
-	if err != nil {
-		if errors.Is(err, docker.ErrNotUp) || f.all {
-			return a.uninstall(ctx, f) // what stands without control is nobody's
-		}
+	switch {
+	case err == nil:
+	case errors.Is(err, docker.ErrNotUp), f.all:
+		return a.uninstall(ctx, f) // what stands without control is nobody's
+	case errors.Is(err, docker.ErrSilent) && len(args) == 0:
+		return a.uninstallUnknown(ctx, f)
+	default:
 		return err
 	}
 	if f.all {
@@ -174,6 +177,17 @@ func (a *app) listByHand(ctx context.Context, b *box) error {
 		a.errorln(sim.T("was made by hand and goes too: VPC %s %s with all that is in it", val(v.VpcId), tagOf(v.Tags, sim.TagName)))
 	}
 	return a.ask(sim.T("Go on?"))
+}
+
+// uninstallUnknown takes the site away of a control that does not answer.
+func (a *app) uninstallUnknown(ctx context.Context, f downFlags) error {
+	if !a.yes {
+		a.errorln(sim.T("control does not answer, so which labs are up is not known: the whole site %s goes", a.site))
+		if err := a.ask(sim.T("Go on?")); err != nil {
+			return err
+		}
+	}
+	return a.uninstall(ctx, f)
 }
 
 // uninstall takes the whole site away, with control alive or dead.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
 	"labsim/sim"
 	"labsim/sim/agent/wire"
@@ -97,9 +98,14 @@ func (a *app) find(ctx context.Context) (*box, error) {
 	return b, a.sameProtocol(ctx, b)
 }
 
+// answerLimit is how long a control that runs may take to say who it is.
+const answerLimit = 10 * time.Second
+
 // sameProtocol refuses to talk to a control that this program does not
 // understand; only `up` replaces one.
 func (a *app) sameProtocol(ctx context.Context, b *box) error {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
 	v, err := b.version(ctx)
 	if err == nil && v.Protocol != wire.Protocol {
 		return &sim.Failure{What: sim.T("control speaks protocol %d, this labsim %d", v.Protocol, wire.Protocol), Next: []sim.Text{sim.Cmd("labsim up")}}

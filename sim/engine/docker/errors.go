@@ -24,6 +24,8 @@ var (
 	ErrUnusable = errors.New("the engine is there but can't be used")
 	// ErrNotUp: the site has no control on this engine.
 	ErrNotUp = errors.New("not up")
+	// ErrSilent: the site's control stands, and does not run or answer.
+	ErrSilent = errors.New("control does not answer")
 )
 
 // pruneCommand spares what stops for a while only: instances.

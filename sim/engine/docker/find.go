@@ -11,7 +11,7 @@ import (
 )
 
 // Find returns where the site's control answers. errors.Is(err, ErrNotUp) says
-// that there is none.
+// that there is none, ErrSilent that it does not run.
 func (e *Engine) Find(ctx context.Context) (*Control, error) {
 	list, err := e.controls(ctx)
 	if err != nil {
@@ -23,7 +23,7 @@ func (e *Engine) Find(ctx context.Context) (*Control, error) {
 	l := list[0].Labels
 	if list[0].State != container.StateRunning {
 		return nil, &sim.Failure{What: sim.T("control of the site %s does not run: %s", string(e.site), list[0].Status),
-			Next: []sim.Text{sim.Cmd("labsim up"), sim.Cmd("docker logs %s", e.site.Control())}, Err: ErrNotUp}
+			Next: []sim.Text{sim.Cmd("labsim up"), sim.Cmd("docker logs %s", e.site.Control())}, Err: ErrSilent}
 	}
 	c := &Control{Build: l[sim.LabelBuild]}
 	c.Port, _ = strconv.Atoi(l[sim.LabelPort])
