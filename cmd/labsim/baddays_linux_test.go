@@ -60,13 +60,6 @@ func (u *user) controlHangs() {
 	u.must(0, ``, "down", "--yes", "--volumes")
 }
 
-// as is the same user in a part of the test.
-func (u *user) as(t *testing.T) *user {
-	v := *u
-	v.t = t
-	return &v
-}
-
 // started runs labsim and returns once it has printed n lines, or has ended.
 func (u *user) started(n int, args ...string) (c *exec.Cmd, out *bytes.Buffer) {
 	u.t.Helper()

@@ -124,6 +124,13 @@ func (u *user) must(code int, want string, args ...string) string {
 	return out
 }
 
+// as is the same user in a part of the test.
+func (u *user) as(t *testing.T) *user {
+	v := *u
+	v.t = t
+	return &v
+}
+
 func (u *user) web() string {
 	u.t.Helper()
 	var list []struct{ Name, PublicIP string }
