@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"labsim/sim"
 	"labsim/sim/dataplane"
-	"labsim/sim/ec2/wire"
 	"labsim/sim/lab"
 	"labsim/sim/path"
 )
@@ -29,14 +27,6 @@ const probeTimeout = 700 * time.Millisecond
 // listenGrace is how long a refusal may last after user data has ended: what it
 // put into the background may not listen yet.
 const listenGrace = 3 * time.Second
-
-// readyTimeout bounds how long user data may run before its listeners are
-// called missing.
-const readyTimeout = 30 * time.Second
-
-// problemGrace is how long something may go wrong and be tried again before the
-// packets are sent all the same.
-const problemGrace = 8 * time.Second
 
 // expectation is one promise of the lab file.
 type expectation struct {
@@ -74,44 +64,6 @@ type access struct {
 	// patience is how long a refusal is not taken for the answer.
 	patience time.Duration
 }
-
-// ready waits until the machine is what the world says, or can't become so, and
-// until the instances pass their status checks: their user data has
-// ended, so their listeners are there or will never be.
-func (u *bringUp) ready(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer time.AfterFunc(readyTimeout, func() { cancel(errNotReady) }).Stop()
-	var stuck *time.Timer // runs while control has problems: what fails is tried again
-	err := u.box.watch(ctx, func(s boxStatus) (bool, error) {
-		switch {
-		case len(s.Problems) == 0 && stuck != nil:
-			stuck.Stop()
-			stuck = nil
-		case len(s.Problems) > 0 && stuck == nil:
-			stuck = time.AfterFunc(problemGrace, func() { cancel(errNotReady) })
-		}
-		var out wire.DescribeInstanceStatusResult
-		if err := u.box.ec2.Do(ctx, "DescribeInstanceStatus", &wire.DescribeInstanceStatusRequest{}, &out); err != nil {
-			return false, err
-		}
-		for _, i := range out.InstanceStatuses {
-			if i.InstanceStatus == nil || val(i.InstanceStatus.Status) != "ok" {
-				return false, nil
-			}
-		}
-		return s.Converged, nil // a rule or a route may be all that has changed
-	})
-	if stuck != nil {
-		stuck.Stop()
-	}
-	if errors.Is(context.Cause(ctx), errNotReady) {
-		return nil // the packets will tell what is missing
-	}
-	return err
-}
-
-var errNotReady = errors.New("user data has not ended")
 
 func (u *bringUp) access(ctx context.Context) ([]expectation, *access, error) {
 	list, err := u.box.instances(ctx, ofLab(u.lab.Name))
