@@ -109,13 +109,10 @@ func TestInstance(t *testing.T) {
 		}
 	})
 	t.Run("stop", func(t *testing.T) {
-		began := time.Now()
+		// 137 if Docker had to kill it, after ten seconds.
 		m.docker("stop", m.name)
 		if code := strings.TrimSpace(m.docker("inspect", "-f", "{{.State.ExitCode}}", m.name)); code != "0" {
 			t.Errorf("exit code %s", code)
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("took %v", took)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,7 +56,7 @@ func TestChangesUnderLoad(t *testing.T) {
 			}
 		}
 	}()
-	sets := 0
+	sets, machine := 0, backlogDrops(t)
 	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); sets++ {
 		l.shake(sets)
 		if sets%8 == 7 {
@@ -64,11 +66,31 @@ func TestChangesUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	<-stopped
-	l.eventually("all datagrams arrive", func() bool { return allowed.Load() == sent.Load() })
+	// What a queue of the machine drops, which all its namespaces share, no rule has lost.
+	l.eventually("all datagrams arrive", func() bool { return sent.Load()-allowed.Load() <= backlogDrops(t)-machine })
 	if n := denied.Load(); n != 0 {
 		t.Errorf("%d datagrams to a denied port arrived", n)
 	}
 	t.Logf("%d Sets, %d datagrams: %d lost", sets, sent.Load(), sent.Load()-allowed.Load())
+}
+
+// backlogDrops is how many packets the machine's CPUs have dropped before any rule
+// saw them, as their queues were full (Documentation/admin-guide/sysctl/net.rst,
+// netdev_max_backlog; net/core/net-procfs.c, softnet_seq_show).
+func backlogDrops(t *testing.T) (n int64) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/softnet_stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		var processed, dropped int64
+		if _, err := fmt.Sscanf(line, "%x %x", &processed, &dropped); err != nil {
+			t.Fatalf("softnet_stat: %q: %v", line, err)
+		}
+		n += dropped
+	}
+	return n
 }
 
 // shake changes rules, members, interfaces and the order of things, but not
