@@ -161,7 +161,7 @@ func (d *differ) instance(x Instance) {
 	case str(is.InstanceType) != x.Type:
 		restart(sim.Cmd("instance_type %s", x.Type))
 	case tag(is.Tags, sim.TagHostname) != x.Hostname: // which a guest is born with
-		restart(sim.Cmd("hostname %s", x.Hostname))
+		restart(sim.Cmd("hostname %s", cmp.Or(x.Hostname, "-")))
 	case state == sim.StateStopped || state == sim.StateStopping:
 		d.add(StepInstances, Start, "instance", x.Name, func(ctx context.Context, r *run) error { return r.start(ctx, id) })
 		d.detail(sim.Cmd("start"))
