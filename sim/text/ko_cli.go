@@ -64,7 +64,7 @@ var _ = add(map[string]string{
 	"there are several labs: %v; say which":                                      "실습이 여럿입니다: %v. 하나를 고르세요",
 	"there is no lab %q; up are %v":                                              "실습 %q이(가) 없습니다. 있는 것: %v",
 	"was added by hand and goes with the lab: %s %s %s":                          "직접 추가한 것으로, 실습과 함께 지워집니다: %s %s %s",
-	"was made by hand and goes too: VPC %s %s with all that is in it":            "직접 만든 것으로, 함께 지워집니다: VPC %s %s와 그 안의 모든 것",
+	"was made by hand and goes too: VPC %s %s with all that is in it":            "직접 만든 것으로, 함께 지워집니다: VPC %s %s와(과) 그 안의 모든 것",
 	"Lab %s":                 "실습 %s",
 	"Lab %s: %s %s":          "실습 %s: %s %s",
 	"Lab %s is down":         "실습 %s을(를) 치웠습니다",

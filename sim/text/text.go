@@ -55,6 +55,9 @@ func In(l Lang, t sim.Text) string {
 	for i, a := range t.Args {
 		args[i] = argument(l, a)
 	}
+	if l == Korean {
+		return settle(fmt.Sprintf(format, args...))
+	}
 	return fmt.Sprintf(format, args...)
 }
 

@@ -127,29 +127,50 @@ func (c Cast) has(r *Resource) bool {
 	return false
 }
 
+// maxReasons bounds how many resources a sentence tells of.
+const maxReasons = 3
+
 // missing says why nobody has a role.
 func (x *Exercise) missing(facts *Facts, c Cast, role Role, lang string) sim.Text {
 	all := facts.of(role.Kind)
 	if len(all) == 0 {
 		return sim.T("there is no %s yet", role.Kind.text())
 	}
-	var reasons []any
-	for _, r := range all {
-		if c.has(r) {
-			continue
-		}
-		for _, w := range role.Where {
-			if !c.holds(w, r) {
-				reasons = append(reasons, c.why(w, r))
-				break
-			}
-		}
-	}
-	switch len(reasons) {
-	case 0:
+	free := slices.DeleteFunc(slices.Clone(all), c.has)
+	reasons := c.misfits(role.Where, free)
+	switch n := len(reasons); {
+	case n == 0 && len(all) <= maxReasons:
+		return inRow(append(x.holders(c, role.Kind, lang), sim.T("%s is still missing", role.Say.In(lang))))
+	case n == 0:
 		return sim.T("every %s that there is serves for something else; %s is still missing", role.Kind.text(), role.Say.In(lang))
-	case 1, 2, 3:
-		return sim.Text{Format: strings.TrimSuffix(strings.Repeat("%s; ", len(reasons)), "; "), Args: reasons}
+	case n <= maxReasons:
+		return inRow(reasons)
 	}
 	return sim.T("none can be it of the %d of kind %s; of the first: %s", len(all), role.Kind.text(), reasons[0])
+}
+
+// misfits says of each resource of which some condition does not hold why not.
+func (c Cast) misfits(list []Condition, all []*Resource) (reasons []any) {
+	for _, r := range all {
+		if i := slices.IndexFunc(list, func(w Condition) bool { return !c.holds(w, r) }); i >= 0 {
+			reasons = append(reasons, c.why(list[i], r))
+		}
+	}
+	return reasons
+}
+
+// holders says who of a kind has which role: somebody may have put into one
+// subnet what was meant for the other.
+func (x *Exercise) holders(c Cast, kind Kind, lang string) (out []any) {
+	for _, role := range x.Roles {
+		if r := c[role.Name]; r != nil && role.Kind == kind {
+			out = append(out, sim.T("%s counts as %s", r.Label(), role.Say.In(lang)))
+		}
+	}
+	return out
+}
+
+// inRow makes one text of several.
+func inRow(texts []any) sim.Text {
+	return sim.Text{Format: strings.TrimSuffix(strings.Repeat("%s; ", len(texts)), "; "), Args: texts}
 }

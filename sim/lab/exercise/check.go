@@ -231,17 +231,14 @@ func (a *Attempt) absent(c Cast, role string) *Finding {
 }
 
 func (a *Attempt) count(c Cast, x *Count) *Finding {
-	n := 0
-	for _, r := range a.facts.of(x.Kind) {
-		if c.all(x.Where, r) {
-			n++
-		}
-	}
+	all := a.facts.of(x.Kind)
+	misfits := c.misfits(x.Where, all)
+	n := len(all) - len(misfits)
 	switch {
 	case n < x.AtLeast:
-		return &Finding{Why: sim.T("there are %d of kind %s, and at least %d are wanted", n, x.Kind.text(), x.AtLeast)}
+		return &Finding{Why: inRow(append([]any{sim.T("%s: %d found that fit, and at least %d are wanted", x.Kind.text(), n, x.AtLeast)}, misfits[:min(len(misfits), maxReasons)]...))}
 	case x.AtMost >= 0 && n > x.AtMost:
-		return &Finding{Why: sim.T("there are %d of kind %s, and at most %d are wanted", n, x.Kind.text(), x.AtMost)}
+		return &Finding{Why: sim.T("%s: %d found that fit, and at most %d are wanted", x.Kind.text(), n, x.AtMost)}
 	}
 	return nil
 }

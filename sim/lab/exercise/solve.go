@@ -56,7 +56,7 @@ func (a *Attempt) Solve(ctx context.Context, run *script.Runner, results []Resul
 			continue
 		}
 		if r.Check.Solve.Text == "" {
-			return r, nil, &sim.Failure{What: sim.T("%q can't be solved by commands: %s", r.Say, r.Why), Next: append([]sim.Text{sim.Cmd("labsim lab hint %s", r.Step)}, r.Fix...)}
+			return r, nil, &sim.Failure{What: sim.T("%q has no ready solution; what is in the way: %s", r.Say, r.Why), Next: append([]sim.Text{sim.Cmd("labsim lab hint %s", r.Step)}, r.Fix...)}
 		}
 		left, err := run.Run(ctx, r.Check.Solve.Text, a.Cast.Vars())
 		return r, left, err

@@ -57,7 +57,7 @@ var wrongNetworks = []struct {
 		aws ec2 terminate-instances --instance-ids $db
 		aws ec2 wait instance-terminated --instance-ids $db
 		aws ec2 delete-subnet --subnet-id $private`,
-		"second-subnet", "serves for something else"},
+		"second-subnet", "counts as the public subnet; the private subnet is still missing"},
 }
 
 // No wrong network passes, and the right check says why.
