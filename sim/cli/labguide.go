@@ -117,7 +117,7 @@ func (a *app) printBlock(text string) {
 func (a *app) ownCommands(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		b.WriteString(strings.ReplaceAll(a.respell(line), "$(labsim ", "$("+a.self()+" "))
+		b.WriteString(a.respell(line))
 	}
 	return b.String()
 }

@@ -10,7 +10,9 @@ import (
 	"net/url"
 	"time"
 
+	"labsim/sim"
 	"labsim/sim/agent/wire"
+	"labsim/sim/dataplane"
 	"labsim/sim/lab/exercise"
 	"labsim/sim/path"
 )
@@ -42,7 +44,7 @@ func (r *labRegion) Send(ctx context.Context, f exercise.Flow) (*exercise.Findin
 	if x.to.Name == "" {
 		x.to.Name = f.Addr.String()
 	}
-	found, err := ac.try(ctx, x)
+	found, err := ac.sent(ctx, f, x)
 	if err != nil || found == nil {
 		return nil, err
 	}
@@ -54,6 +56,18 @@ func (r *labRegion) Send(ctx context.Context, f exercise.Flow) (*exercise.Findin
 		found = &all[0]
 	}
 	return &exercise.Finding{Why: found.Cause, Fix: found.Fix}, nil
+}
+
+// sent tries a packet if somebody is there who can send it: an instance that does
+// not run reaches nothing, and why is what the evaluator says.
+func (ac *access) sent(ctx context.Context, f exercise.Flow, x expectation) (*fault, error) {
+	switch {
+	case f.From == nil || f.From.Get("state") == string(sim.StateRunning):
+		return ac.try(ctx, x)
+	case x.open:
+		return ac.blame(ctx, x, dataplane.ProbeResult{})
+	}
+	return nil, nil
 }
 
 func instanceOf(r *exercise.Resource) instance {
