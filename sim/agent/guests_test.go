@@ -213,13 +213,13 @@ func guestNode(t *testing.T) (*node, *control, string) {
 
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 500 {
+	for range 3000 {
 		if ok() {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("no %s within five seconds", what)
+	t.Fatalf("no %s within half a minute", what)
 }
 
 func TestGuest(t *testing.T) {

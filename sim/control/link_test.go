@@ -40,7 +40,7 @@ func dialAgent(t *testing.T, dir string, hold chan struct{}, files ...dataplane.
 	t.Helper()
 	var conn net.Conn
 	var err error
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if conn, err = net.Dial("unix", filepath.Join(dir, SocketName)); err == nil {
 			break
 		}

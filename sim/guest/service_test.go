@@ -53,7 +53,7 @@ func TestService(t *testing.T) {
 		g := &guest{reaper: newReaper(false), console: newConsole(out)}
 		g.startService("/", file)
 		want := []string{"I am db server in " + dir, "service /bin/sh ended with 3"}
-		for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && !containsAll(out.String(), want); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end) && !containsAll(out.String(), want); time.Sleep(5 * time.Millisecond) {
 		}
 		if !containsAll(out.String(), want) {
 			t.Errorf("boot %d: the console has %q, want %q", boot, out, want)

@@ -351,10 +351,10 @@ func sendRaw(ns netns.NsHandle, dst netip.Addr, packet []byte) error {
 // eventually waits for something that takes the kernel a moment.
 func (l *lab) eventually(what string, ok func() bool) {
 	l.t.Helper()
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	l.t.Errorf("%s: not within 3 s", what)
+	l.t.Errorf("%s: not within half a minute", what)
 }

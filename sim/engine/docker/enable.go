@@ -62,13 +62,26 @@ func processLost(err error) bool {
 func (e *Engine) becomesEnabled(ctx context.Context, id string) bool {
 	ctx, cancel := context.WithTimeout(ctx, enableSeen)
 	defer cancel()
-	for ctx.Err() == nil {
+	enabled, errs := e.enablings(ctx)
+	for {
+		// The event may have been before the stream stood.
 		if p, _, err := e.c.PluginInspectWithRaw(ctx, id); err == nil && p.Enabled {
 			return true
 		}
-		pause(ctx, 100*time.Millisecond)
+		select {
+		case <-enabled:
+		case <-errs:
+			return false
+		}
 	}
-	return false
+}
+
+// enablings are the events of plugins that Docker enables, of any plugin: an event
+// has what Docker was asked by, a name or an id.
+func (e *Engine) enablings(ctx context.Context) (<-chan events.Message, <-chan error) {
+	return e.c.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
+		filters.Arg("type", string(events.PluginEventType)), filters.Arg("event", string(events.ActionEnable)),
+	)})
 }
 
 // onceEnabled does what takes the agent, and again if Docker enables it soon: an
@@ -81,10 +94,7 @@ func (e *Engine) onceEnabled(ctx context.Context, f func() error) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, enableSeen)
 	defer cancel()
-	// Of any plugin: the event has what Docker was asked by, a name or an id.
-	enabled, errs := e.c.Events(limited, events.ListOptions{Filters: filters.NewArgs(
-		filters.Arg("type", string(events.PluginEventType)), filters.Arg("event", string(events.ActionEnable)),
-	)})
+	enabled, errs := e.enablings(limited)
 	for {
 		// The event may have been before the stream stood.
 		if err = f(); !notEnabled(err) {
