@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 
 	"labsim/sim"
@@ -54,6 +55,7 @@ func runEdge() int {
 	ctx, stop := untilTold()
 	defer stop()
 	idle.Trim()
+	debug.SetGCPercent(-1) // it looks every two minutes, and maps the program again for it
 	<-ctx.Done()
 	return 0
 }
