@@ -57,6 +57,8 @@ type labState struct {
 	Lab   string         // the name of one that comes with labsim, or a directory
 	Seed  int            `json:",omitempty"`
 	Hints map[string]int `json:",omitempty"` // levels given, by check
+	// Beginning says that what the lab begins with is still being made.
+	Beginning bool `json:",omitempty"`
 }
 
 func (a *app) labStateFile() (string, error) {
@@ -143,6 +145,9 @@ func (a *app) labList() error {
 }
 
 func (a *app) labLint(dir string) error {
+	if filepath.Base(dir) == exercise.FileChecks { // an editor has the file's name at hand
+		dir = filepath.Dir(dir)
+	}
 	folder, err := labFolder(dir)
 	if err != nil {
 		return err
@@ -177,6 +182,9 @@ func (a *app) attempt(ctx context.Context) (labState, *exercise.Folder, *box, *e
 	s, f, err := a.underWay()
 	if err != nil {
 		return s, nil, nil, nil, err
+	}
+	if s.Beginning {
+		return s, nil, nil, nil, &sim.Failure{What: sim.T("the lab has not begun: its start was cut off"), Next: []sim.Text{sim.Cmd("labsim lab reset")}}
 	}
 	b, err := a.find(ctx)
 	if err != nil {

@@ -58,6 +58,12 @@ func (a *app) labStart(ctx context.Context, s labState, flags upFlags) error {
 	if len(f.Faults) > 0 && s.Seed == 0 {
 		s.Seed = 1 + rand.IntN(1000)
 	}
+	var finished *lab.Lab
+	if f.Finished {
+		if finished, err = a.finishedFile(s, f); err != nil {
+			return err
+		}
+	}
 	ls := a.newLines()
 	b, about, err := a.installBox(ctx, ls, flags)
 	if err != nil {
@@ -69,21 +75,8 @@ func (a *app) labStart(ctx context.Context, s labState, flags upFlags) error {
 		return err
 	}
 	defer release()
-	if err := a.emptyAccount(ctx, b, about, ls); err != nil {
+	if err := a.begin(ctx, b, about, ls, s, f, finished); err != nil {
 		return err
-	}
-	if f.Finished {
-		if err := a.finishedLab(ctx, b, about, ls, s, f); err != nil {
-			return err
-		}
-	}
-	if err := a.saveLab(s); err != nil {
-		return err
-	}
-	if len(f.Faults) > 0 {
-		if err := a.breakLab(ctx, b, ls, s, f); err != nil {
-			return err
-		}
 	}
 	a.println(sim.T("The lab has begun: %s", f.Title.In(string(a.lang))))
 	if len(f.Faults) > 0 {
@@ -93,24 +86,55 @@ func (a *app) labStart(ctx context.Context, s labState, flags upFlags) error {
 	return nil
 }
 
-// emptyAccount deletes all that stands, after asking.
-func (a *app) emptyAccount(ctx context.Context, b *box, about boxVersion, ls *lines) error {
-	r, err := lab.Empty(ctx, b.ec2)
-	if err != nil || len(r.List) == 0 {
+// begin makes what the lab begins with. Cut off, it leaves no lab that could be
+// checked: one that is finished and not broken yet would pass.
+func (a *app) begin(ctx context.Context, b *box, about boxVersion, ls *lines, s labState, f *exercise.Folder, finished *lab.Lab) error {
+	r, err := a.mayEmpty(ctx, b)
+	if err != nil {
 		return err
 	}
-	if !a.yes {
-		for _, c := range r.List {
-			if c.Verb == lab.Delete {
-				a.errorln(sim.T("goes: %s %s", c.Kind, c.Name))
-			}
-		}
-		if err := a.ask(sim.T("A lab begins with an empty account. Go on?")); err != nil {
+	s.Beginning = true
+	if err := a.saveLab(s); err != nil {
+		return err
+	}
+	if err := a.emptyAccount(ctx, b, about, ls, r); err != nil {
+		return err
+	}
+	if finished != nil {
+		if err := a.finishedLab(ctx, b, about, ls, finished); err != nil {
 			return err
 		}
 	}
+	if len(f.Faults) > 0 {
+		if err := a.breakLab(ctx, b, ls, s, f); err != nil {
+			return err
+		}
+	}
+	s.Beginning = false
+	return a.saveLab(s)
+}
+
+// mayEmpty lists all that stands, and asks whether it may go.
+func (a *app) mayEmpty(ctx context.Context, b *box) (*lab.Removal, error) {
+	r, err := lab.Empty(ctx, b.ec2)
+	if err != nil || len(r.List) == 0 || a.yes {
+		return r, err
+	}
+	for _, c := range r.List {
+		if c.Verb == lab.Delete {
+			a.errorln(sim.T("goes: %s %s", c.Kind, c.Name))
+		}
+	}
+	return r, a.ask(sim.T("A lab begins with an empty account. Go on?"))
+}
+
+// emptyAccount deletes all that stands.
+func (a *app) emptyAccount(ctx context.Context, b *box, about boxVersion, ls *lines, r *lab.Removal) error {
+	if len(r.List) == 0 {
+		return nil
+	}
 	ls.start(" ", sim.T("What was there"))
-	err = r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waiter(ls.note)})
+	err := r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waiter(ls.note)})
 	ls.end(err == nil, " ", a.say(sim.T("What was there is gone")))
 	if err != nil {
 		return a.failed(ctx, b, err)
@@ -118,17 +142,22 @@ func (a *app) emptyAccount(ctx context.Context, b *box, about boxVersion, ls *li
 	return a.removeKeys(r.Keys)
 }
 
-// finishedLab brings up all that the lab's Compose file describes.
-func (a *app) finishedLab(ctx context.Context, b *box, about boxVersion, ls *lines, s labState, f *exercise.Folder) error {
+// finishedFile reads the lab's Compose file.
+func (a *app) finishedFile(s labState, f *exercise.Folder) (*lab.Lab, error) {
 	name, data, err := composeOf(s.Lab, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	l, problems := lab.Load(name, data)
 	if source.Fatal(problems) {
 		a.printProblems(problems)
-		return &sim.Failure{What: sim.T("%s can't be used; nothing was changed", name)}
+		return nil, &sim.Failure{What: sim.T("%s can't be used; nothing was changed", name)}
 	}
+	return l, nil
+}
+
+// finishedLab brings up all that the lab's Compose file describes.
+func (a *app) finishedLab(ctx context.Context, b *box, about boxVersion, ls *lines, l *lab.Lab) error {
 	u := &bringUp{app: a, box: b, lab: l, again: sim.Cmd("labsim lab reset"), lines: ls, simulated: b.simulated, region: about.Region}
 	if err := u.apply(ctx); err != nil {
 		return err

@@ -45,6 +45,9 @@ func Open(dir fs.FS, name string) (*Folder, []source.Problem) {
 		return nil, problems
 	}
 	f := &Folder{Exercise: x, Guides: map[string]*Guide{}}
+	if _, err := fs.Stat(dir, FileCompose); err != nil && x.Finished && x.Compose == "" {
+		problems = append(problems, source.Problem{File: name + "/" + FileCompose, Text: sim.T("the lab begins finished, and this file is missing")})
+	}
 	for _, lang := range languages {
 		file := fmt.Sprintf("guide.%s.md", lang)
 		ps := &source.Problems{File: name + "/" + file}

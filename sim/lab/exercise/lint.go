@@ -43,10 +43,18 @@ func (r *reader) lookUp(x reference) {
 		x.at.Bad(sim.T("%s: there is no role %q; known are %v", x.at.Path, name, known))
 		return
 	}
+	if x.role != "" && r.place(name) >= r.place(x.role) {
+		x.at.Bad(sim.T("%s: the role %s is given before %s; a role can name only those above it", x.at.Path, x.role, name))
+	}
 	known := append([]string{"id", "name"}, attributes[role.Kind]...)
 	if attribute != "" && !slices.Contains(known, attribute) {
-		x.at.Bad(sim.T("%s: a %s has no %s; known are %v", x.at.Path, string(role.Kind), attribute, known))
+		x.at.Bad(sim.T("%s: kind %s has no %s; known are %v", x.at.Path, string(role.Kind), attribute, known))
 	}
+}
+
+// place is where a role stands among the others: they are given in that order.
+func (r *reader) place(role string) int {
+	return slices.IndexFunc(r.Roles, func(o Role) bool { return o.Name == role })
 }
 
 func (r *reader) checkScript(s Script) {

@@ -2,6 +2,8 @@ package exercise
 
 import (
 	"maps"
+	"math"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -51,6 +53,7 @@ type reader struct {
 type reference struct {
 	at   source.Value
 	text string
+	role string // the role that it is a condition of; "": of none
 }
 
 // languages are what every text of a lab is written in.
@@ -106,7 +109,11 @@ func (r *reader) role(name string, v source.Value) {
 			r.words(&x.Say)(v)
 		}
 	})
+	before := len(r.refs)
 	x.Where = r.conditions(x.Kind, v, "kind", "say")
+	for i := range r.refs[before:] {
+		r.refs[before+i].role = name
+	}
 	if x.Kind == "" {
 		v.Bad(sim.T("%s lacks %s", v.Path, "kind"))
 	}
@@ -124,21 +131,35 @@ func (r *reader) conditions(k Kind, v source.Value, but ...string) []Condition {
 			return
 		}
 		known := append([]string{"id", "name"}, attributes[k]...)
-		if k != "" && !slices.Contains(known, key) {
-			near, _ := sim.Nearest(key, known)
-			v.Bad(sim.T("%s: a %s has no %s; did you mean %s? Known are %v", v.Path, string(k), key, near, known))
-		}
 		c := Condition{Attribute: key, Want: v.Str()}
+		if k != "" && !slices.Contains(known, key) {
+			r.unknown(v, k, key, known, but)
+		}
+		if slices.Contains(booleans, key) && c.Want != "true" && c.Want != "false" {
+			v.Bad(sim.T("%s is true or false", v.Path))
+		}
 		r.refer(v, c.Want)
 		out = append(out, c)
 	})
 	return out
 }
 
+// booleans are the attributes that are true or false.
+var booleans = []string{"public", "main", "public-ip-on-launch"}
+
+// unknown complains of a key that is no attribute; keys are the others that could be meant.
+func (r *reader) unknown(v source.Value, k Kind, key string, known, keys []string) {
+	if near, ok := sim.Nearest(key, slices.Concat(known, keys)); ok {
+		v.Bad(sim.T("%s: kind %s has no %s; did you mean %s? Known are %v", v.Path, string(k), key, near, known))
+		return
+	}
+	v.Bad(sim.T("%s: kind %s has no %s; known are %v", v.Path, string(k), key, known))
+}
+
 // refer notes a $ROLE.ATTRIBUTE, to be looked up once all roles are known.
 func (r *reader) refer(v source.Value, s string) {
 	if strings.HasPrefix(s, "$") {
-		r.refs = append(r.refs, reference{v, s})
+		r.refs = append(r.refs, reference{at: v, text: s})
 	}
 }
 
@@ -163,12 +184,15 @@ func (r *reader) check(v source.Value) Check {
 	kinds := 0
 	one := func(f source.Field) source.Field { return func(v source.Value) { kinds++; f(v) } }
 	v.Fields(map[string]source.Field{
-		"name":        name(&c.Name),
-		"say":         r.words(&c.Say),
-		"hints":       func(v source.Value) { v.Items(func(v source.Value) { c.Hints = append(c.Hints, r.hint(v)) }) },
-		"solve":       text(&c.Solve),
-		"fix":         func(v source.Value) { c.Fix = v.Strings(); harmless(v, strings.Join(c.Fix, "")) },
-		"exists":      one(func(v source.Value) { c.Exists = v.Str(); r.refs = append(r.refs, reference{v, "$" + v.Str()}) }),
+		"name":  name(&c.Name),
+		"say":   r.words(&c.Say),
+		"hints": func(v source.Value) { v.Items(func(v source.Value) { c.Hints = append(c.Hints, r.hint(v)) }) },
+		"solve": text(&c.Solve),
+		"fix":   func(v source.Value) { c.Fix = v.Strings(); harmless(v, strings.Join(c.Fix, "")) },
+		"exists": one(func(v source.Value) {
+			c.Exists = v.Str()
+			r.refs = append(r.refs, reference{at: v, text: "$" + v.Str()})
+		}),
 		"count":       one(func(v source.Value) { c.Count = r.count(v) }),
 		"attribute":   one(func(v source.Value) { c.Attribute = r.attribute(v) }),
 		"reachable":   one(func(v source.Value) { c.Packet = r.packet(v, true) }),
@@ -216,6 +240,9 @@ func (r *reader) count(v source.Value) *Count {
 		}
 	})
 	c.Where = r.conditions(c.Kind, v, "kind", "at_least", "at_most")
+	if c.AtMost >= 0 && c.AtLeast > c.AtMost {
+		v.Bad(sim.T("%s wants at least %d and at most %d", v.Path, c.AtLeast, c.AtMost))
+	}
 	return c
 }
 
@@ -224,7 +251,7 @@ func (r *reader) attribute(v source.Value) *Attribute {
 	v.Each(func(key string, v source.Value) {
 		if key == "of" {
 			a.Of = v.Str()
-			r.refs = append(r.refs, reference{v, "$" + a.Of})
+			r.refs = append(r.refs, reference{at: v, text: "$" + a.Of})
 		}
 	})
 	k := Kind("")
@@ -258,9 +285,16 @@ func (r *reader) packet(v source.Value, open bool) *Packet {
 	return p
 }
 
-// end reads an end of a packet's way.
+// end reads an end of a packet's way: a role may be without its $.
 func (r *reader) end(dst *string) source.Field {
-	return func(v source.Value) { *dst = v.Str(); r.refer(v, *dst) }
+	return func(v source.Value) {
+		*dst = v.Str()
+		if _, err := netip.ParseAddr(*dst); err == nil || *dst == internet {
+			return
+		}
+		*dst = "$" + strings.TrimPrefix(*dst, "$")
+		r.refer(v, *dst)
+	}
 }
 
 func (r *reader) http(v source.Value) *HTTP {
@@ -268,12 +302,24 @@ func (r *reader) http(v source.Value) *HTTP {
 	v.Fields(map[string]source.Field{
 		"to": r.end(&h.To), "port": source.SetInt(&h.Port), "path": source.Set(&h.Path), "contains": source.Set(&h.Contains),
 	}, nil)
+	if h.To == "" {
+		v.Bad(sim.T("%s lacks %s", v.Path, "to"))
+	}
+	if h.Port < 1 || h.Port > math.MaxUint16 {
+		v.Bad(sim.T("%s is to be a port, from 1 to 65535", v.Path+".port"))
+	}
 	return h
 }
 
 func (r *reader) exec(v source.Value) *Exec {
 	e := &Exec{}
 	v.Fields(map[string]source.Field{"in": r.end(&e.In), "run": source.Set(&e.Run), "contains": source.Set(&e.Contains)}, nil)
+	if e.In == "" {
+		v.Bad(sim.T("%s lacks %s", v.Path, "in"))
+	}
+	if e.Run == "" {
+		v.Bad(sim.T("%s lacks %s", v.Path, "run"))
+	}
 	return e
 }
 

@@ -57,6 +57,39 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// What is written wrong is said with what it could have been.
+func TestLint(t *testing.T) {
+	good, err := compose.Labs.ReadFile("custom-vpc/" + FileChecks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"http: { to: $web, port: 80 }", "http: { to: $web, port: 99999 }", "http.port is to be a port, from 1 to 65535"},
+		{"http: { to: $web, port: 80 }", "http: { port: 80 }", "http lacks to"},
+		{"reachable: { from: internet, to: $web, tcp: 22 }", "reachable: { from: intrenet, to: $web, tcp: 22 }", `there is no role "intrenet"`},
+		{"{ of: public, public: true }", "{ of: public, public: yes }", "public is true or false"},
+		{"state: running, at_least: 2", "state: running, atleast: 2", "kind instance has no atleast; did you mean at_least?"},
+		{"state: running, at_least: 2", "state: running, colour: red, at_least: 2", "kind instance has no colour; known are"},
+		{"state: running, at_least: 2", "state: running, at_least: 2, at_most: 1", "at least 2 and at most 1"},
+		{"vpc: $vpc\n    say: { en: the public subnet", "vpc: $private.vpc\n    say: { en: the public subnet", "the role public is given before private"},
+		{"start: empty", "start: finished", "this file is missing"},
+		{"exec: { in: $db, run: ", "exec: { in: $db, contains: ", "exec lacks run"},
+	} {
+		text := strings.Replace(string(good), c.old, c.new, 1)
+		if text == string(good) {
+			t.Errorf("%s is not in the file", c.old)
+		}
+		_, problems := Open(fstest.MapFS{FileChecks: {Data: []byte(text)}}, "x")
+		found := false
+		for _, p := range problems {
+			found = found || strings.Contains(p.Text.String(), c.want)
+		}
+		if !found {
+			t.Errorf("%s: %v, want %q", c.new, problems, c.want)
+		}
+	}
+}
+
 // docs/labs.md names every kind with its attributes, and every check.
 func TestDocs(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/labs.md")
