@@ -96,6 +96,12 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, example, _ := strings.Cut(string(text), "The least that")
+	_, example, _ = strings.Cut(example, "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	if x, problems := Load("x", FileChecks, []byte(example)); len(problems) > 0 || len(x.Steps) == 0 {
+		t.Errorf("the example of docs/labs.md: %v", problems)
+	}
 	rows := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		if cells := strings.Split(line, "|"); len(cells) > 3 {
