@@ -114,8 +114,12 @@ func (a *app) printReport(r *labReport, args []string) {
 	if i := slices.IndexFunc(r.Steps, func(s stepReport) bool { return !s.Passed }); i >= 0 && !a.quiet {
 		a.println(sim.T("Next: %s, or %s", a.spell("lab guide "+r.Steps[i].Name), a.spell("lab hint "+r.Steps[i].Name)))
 	} else if len(args) == 0 {
-		a.println(sim.T("All steps are done. To take it all away: %s", a.spell("down --all")))
+		a.allDone()
 	}
+}
+
+func (a *app) allDone() {
+	a.println(sim.T("All steps are done. To take it all away: %s", a.spell("down --all")))
 }
 
 func (a *app) reportText(r *labReport, details bool) string {
@@ -188,6 +192,9 @@ func (a *app) labWatch(ctx context.Context, args []string) error {
 			}
 			fmt.Fprint(a.out, text)
 			last = text
+			if r.Passed && len(args) == 0 {
+				a.allDone()
+			}
 		}
 		return r.Passed, err
 	})

@@ -55,6 +55,7 @@ var _ = add(map[string]string{
 	"do a step for me":                                 "한 단계를 대신 하기",
 	"every %s that there is serves for something else; %s is still missing": "있는 %s은(는) 모두 다른 역할을 맡고 있으며, %s에 해당하는 것이 없습니다",
 	"goes: %s %s":                   "지워짐: %s %s",
+	"in %s, %q ends with %d":        "%s에서 %q 명령이 종료 코드 %d(으)로 끝났습니다",
 	"in %s, %q ends with %d: %s":    "%s에서 %q 명령이 종료 코드 %d(으)로 끝났습니다: %s",
 	"in %s, %q says %q, without %q": "%s에서 %q 명령의 출력은 %q(이)며 %q이(가) 없습니다",
 	"it is associated with no route table and uses the main one, %s, which has 0.0.0.0/0 -> %s: it is public": "연결된 라우팅 테이블이 없어 기본 라우팅 테이블 %s을(를) 사용하며, 여기에 0.0.0.0/0 -> %s이(가) 있으므로 퍼블릭입니다",

@@ -291,6 +291,8 @@ func (a *Attempt) exec(ctx context.Context, r *Result) (*Finding, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case code != 0 && line == "":
+		return &Finding{Why: sim.T("in %s, %q ends with %d", i.Label(), x.Run, code)}, nil
 	case code != 0:
 		return &Finding{Why: sim.T("in %s, %q ends with %d: %s", i.Label(), x.Run, code, line)}, nil
 	case !strings.Contains(out, x.Contains):

@@ -57,7 +57,7 @@ func (k Kind) text() sim.Text {
 
 // attributes lists, by kind, what a condition may name besides id and name.
 var attributes = map[Kind][]string{
-	KindVPC:             {"cidr", "gateway", "default-group"},
+	KindVPC:             {"cidr", "free-cidr", "gateway", "default-group"},
 	KindSubnet:          {"cidr", "vpc", "zone", "public", "route-table", "association", "public-ip-on-launch"},
 	KindInternetGateway: {"vpc"},
 	KindRouteTable:      {"vpc", "main", "gateway"},
@@ -183,6 +183,7 @@ func (d *description) facts() *Facts {
 	for _, v := range d.vpcs.Vpcs {
 		r := d.add(KindVPC, v.VpcId, v.Tags)
 		r.set("cidr", val(v.CidrBlock))
+		r.set("free-cidr", d.freeCIDR(r.ID, val(v.CidrBlock)))
 		r.set("gateway", d.gatewayOf(r.ID))
 		for _, g := range d.groups.SecurityGroups {
 			if val(g.VpcId) == r.ID && val(g.GroupName) == "default" {

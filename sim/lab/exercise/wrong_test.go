@@ -81,6 +81,36 @@ func TestWrongNetworks(t *testing.T) {
 	}
 }
 
+// A solution goes on from what somebody has begun, with names and addresses of
+// the learner's choice.
+func TestSolutionGoesOn(t *testing.T) {
+	t.Parallel()
+	x := ownLab(t, "custom-vpc").Exercise
+	for name, begun := range map[string]string{
+		"groups": `
+			vpc=$(aws ec2 create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId --output text)
+			web=$(aws ec2 create-security-group --group-name web --description web --vpc-id $vpc --query GroupId --output text)
+			aws ec2 authorize-security-group-ingress --group-id $web --protocol tcp --port 22 --cidr 0.0.0.0/0
+			db=$(aws ec2 create-security-group --group-name db --description db --vpc-id $vpc --query GroupId --output text)
+			aws ec2 authorize-security-group-ingress --group-id $db --protocol tcp --port 5432 --source-group $web`,
+		"subnet": `
+			vpc=$(aws ec2 create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId --output text)
+			aws ec2 create-subnet --vpc-id $vpc --cidr-block 10.0.2.0/23`,
+		"range": "aws ec2 create-vpc --cidr-block 172.20.0.0/16",
+		"small": "aws ec2 create-vpc --cidr-block 192.168.7.0/26",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRegion(t)
+			r.do(x, begun)
+			r.solve(x)
+			if bad := failing(r.checks(x)); len(bad) > 0 {
+				t.Errorf("these still fail: %v", bad)
+			}
+		})
+	}
+}
+
 // Each step's checks fail before its solution and pass after it.
 func TestSolutions(t *testing.T) {
 	t.Parallel()
