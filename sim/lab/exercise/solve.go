@@ -2,7 +2,9 @@ package exercise
 
 import (
 	"context"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -58,7 +60,12 @@ func (a *Attempt) Solve(ctx context.Context, run *script.Runner, results []Resul
 		if r.Check.Solve.Text == "" {
 			return r, nil, &sim.Failure{What: sim.T("%q has no ready solution; what is in the way: %s", r.Say, r.Why), Next: append([]sim.Text{sim.Cmd("labsim lab hint %s", r.Step)}, r.Fix...)}
 		}
-		left, err := run.Run(ctx, r.Check.Solve.Text, a.Cast.Vars())
+		vars := a.Cast.Vars()
+		if bad := script.Check(r.Check.Solve.Text, slices.Collect(maps.Keys(vars))); len(bad) > 0 {
+			return r, nil, &sim.Failure{What: sim.T("the solution of %q does not fit what stands here: %s", r.Say, script.TextOf(bad[0].Err)),
+				Next: []sim.Text{sim.Cmd("labsim lab hint %s", r.Step)}}
+		}
+		left, err := run.Run(ctx, r.Check.Solve.Text, vars)
 		return r, left, err
 	}
 	return nil, nil, nil

@@ -111,6 +111,24 @@ func TestSolutionGoesOn(t *testing.T) {
 	}
 }
 
+// A solution that needs what is not there says so, and changes nothing.
+func TestSolutionDoesNotFit(t *testing.T) {
+	t.Parallel()
+	x := ownLab(t, "custom-vpc").Exercise
+	r := newRegion(t)
+	r.do(x, `
+		vpc=$(aws ec2 create-vpc --cidr-block 10.0.0.0/24 --query Vpc.VpcId --output text)
+		aws ec2 create-subnet --vpc-id $vpc --cidr-block 10.0.0.0/24`)
+	a := r.look(x)
+	results, err := a.Check(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := a.Solve(t.Context(), r.runner(), results); err == nil || !strings.Contains(err.Error(), "the variable vpc_free_cidr has no value here") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Each step's checks fail before its solution and pass after it.
 func TestSolutions(t *testing.T) {
 	t.Parallel()
