@@ -44,10 +44,7 @@ func (c Cast) resolve(word string) (value string, ok bool) {
 
 // holds reports whether a condition holds of r.
 func (c Cast) holds(x Condition, r *Resource) bool {
-	have := r.attrs[x.Attribute].values
-	if x.Attribute == "name" || x.Attribute == "id" {
-		have = []string{r.Get(x.Attribute)}
-	}
+	have := r.values(x.Attribute)
 	switch x.Want {
 	case wantAny:
 		return len(have) > 0
@@ -67,19 +64,20 @@ func (c Cast) why(x Condition, r *Resource) sim.Text {
 	if w := r.attrs[x.Attribute].why; w.Format != "" {
 		return sim.Cmd("%s: %s", r.Label(), w)
 	}
-	have := strings.Join(r.attrs[x.Attribute].values, ", ")
+	name := attributeText(x.Attribute)
+	have := strings.Join(r.values(x.Attribute), ", ")
 	want, ok := c.resolve(x.Want)
 	switch {
 	case x.Want == wantNone:
-		return sim.T("%s has %s %s, and is to have none", r.Label(), x.Attribute, have)
+		return sim.T("%s has %s %s, and is to have none", r.Label(), name, have)
 	case x.Want == wantAny:
-		return sim.T("%s has no %s", r.Label(), x.Attribute)
+		return sim.T("%s has no %s", r.Label(), name)
 	case !ok:
-		return sim.T("%s of %s can't be looked at: nothing is %s yet", x.Attribute, r.Label(), x.Want)
+		return sim.T("%s of %s can't be looked at: nothing is %s yet", name, r.Label(), x.Want)
 	case have == "":
-		return sim.T("%s has no %s; it is to be %s", r.Label(), x.Attribute, want)
+		return sim.T("%s has no %s; it is to be %s", r.Label(), name, want)
 	}
-	return sim.T("%s of %s is %s, not %s", x.Attribute, r.Label(), have, want)
+	return sim.T("%s of %s is %s, not %s", name, r.Label(), have, want)
 }
 
 // maxCasts bounds how many ways to give the roles are compared: an account may

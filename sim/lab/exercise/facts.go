@@ -109,6 +109,14 @@ func first(list []string) string {
 	return list[0]
 }
 
+// values returns all values of an attribute, of id and name the one.
+func (r *Resource) values(name string) []string {
+	if name == "name" || name == "id" {
+		return []string{r.Get(name)}
+	}
+	return r.attrs[name].values
+}
+
 func (r *Resource) set(name string, values ...string) {
 	r.explain(name, sim.Text{}, values...)
 }

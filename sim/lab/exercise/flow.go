@@ -78,7 +78,7 @@ func (a *Attempt) receiver(c Cast, f *Flow, word string) *Finding {
 	switch public := r.Get("public-ip"); {
 	case attribute != "":
 		if value == "" {
-			return &Finding{Why: sim.T("%s has no %s", r.Label(), attribute)}
+			return &Finding{Why: sim.T("%s has no %s", r.Label(), attributeText(attribute))}
 		}
 	case f.Query.From.Internet && public != "":
 		value = public
@@ -88,7 +88,7 @@ func (a *Attempt) receiver(c Cast, f *Flow, word string) *Finding {
 	}
 	addr, err := netip.ParseAddr(value)
 	if err != nil {
-		return &Finding{Why: sim.T("%s has no %s", r.Label(), "private-ip")}
+		return &Finding{Why: sim.T("%s has no %s", r.Label(), attributeText("private-ip"))}
 	}
 	f.Addr = addr
 	if f.Query.To.Instance == "" {

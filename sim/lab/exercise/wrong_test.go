@@ -52,7 +52,7 @@ var wrongNetworks = []struct {
 		aws ec2 detach-internet-gateway --internet-gateway-id $gateway --vpc-id $vpc
 		other=$(aws ec2 create-vpc --cidr-block 10.9.0.0/16 --query Vpc.VpcId --output text)
 		aws ec2 attach-internet-gateway --internet-gateway-id $gateway --vpc-id $other`,
-		"gateway", "vpc of igw-"},
+		"gateway", "VPC of igw-"},
 	{"one subnet for all", `
 		aws ec2 terminate-instances --instance-ids $db
 		aws ec2 wait instance-terminated --instance-ids $db
