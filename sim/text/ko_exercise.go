@@ -71,7 +71,8 @@ var _ = add(map[string]string{
 	"%s has a character that could drive a terminal":       "%s에 터미널을 조작할 수 있는 문자가 있습니다",
 	"%s is no file of at most %d bytes":                    "%s: %d바이트 이하의 파일이 아닙니다",
 	"the line has a character that could drive a terminal": "이 줄에 터미널을 조작할 수 있는 문자가 있습니다",
-	"VPC": "VPC", "subnet": "서브넷", "route table": "라우팅 테이블", "security group": "보안 그룹", "instance": "인스턴스",
+	"inbound rule for everybody":                           "모두에게 열린 인바운드 규칙",
+
 	"volume": "볼륨", "key pair": "키 페어", "Elastic IP address": "탄력적 IP 주소",
 	"CIDR block": "CIDR 블록", "name": "이름", "availability zone": "가용 영역", "type": "유형", "private address": "프라이빗 주소", "public address": "퍼블릭 주소",
 	"nothing runs in a simulated instance":                          "시뮬레이션된 인스턴스에서는 아무것도 실행되지 않습니다",

@@ -3,6 +3,7 @@ package exercise
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +63,7 @@ var attributes = map[Kind][]string{
 	KindInternetGateway: {"vpc"},
 	KindRouteTable:      {"vpc", "main", "gateway"},
 	KindSecurityGroup:   {"vpc"},
-	KindInstance:        {"state", "type", "family", "vpc", "subnet", "private-ip", "public-ip", "key", "security-groups", "volumes", "image"},
+	KindInstance:        {"state", "type", "family", "vpc", "subnet", "private-ip", "public-ip", "key", "security-groups", "open-to-all", "volumes", "image"},
 	KindVolume:          {"size", "type", "state", "instance", "zone"},
 	KindKeyPair:         {},
 	KindAddress:         {"public-ip", "instance"},
@@ -285,7 +286,31 @@ func (d *description) instance(i wire.Instance) {
 		}
 	}
 	r.set("security-groups", groups...)
+	r.set("open-to-all", d.openToAll(groups)...)
 	r.set("volumes", volumes...)
+}
+
+// openToAll lists what groups let in from everywhere: tcp/22, tcp/0-65535, all.
+func (d *description) openToAll(groups []string) (out []string) {
+	for _, g := range d.groups.SecurityGroups {
+		if !slices.Contains(groups, val(g.GroupId)) {
+			continue
+		}
+		for _, p := range g.IpPermissions {
+			if !slices.ContainsFunc(p.IpRanges, func(r wire.IpRange) bool { return val(r.CidrIp) == sim.Everywhere.String() }) {
+				continue
+			}
+			switch ports := fmt.Sprintf("%d-%d", val(p.FromPort), val(p.ToPort)); {
+			case val(p.IpProtocol) == "-1":
+				out = append(out, "all")
+			case val(p.FromPort) == val(p.ToPort):
+				out = append(out, fmt.Sprintf("%s/%d", val(p.IpProtocol), val(p.FromPort)))
+			default:
+				out = append(out, val(p.IpProtocol)+"/"+ports)
+			}
+		}
+	}
+	return out
 }
 
 // subnet says also what makes it public or private: the route table that it

@@ -31,6 +31,8 @@ func attributeText(name string) sim.Text {
 		return sim.T("key pair")
 	case "security-groups":
 		return sim.T("security group")
+	case "open-to-all":
+		return sim.T("inbound rule for everybody")
 	case "volumes":
 		return sim.T("volume")
 	case "instance":

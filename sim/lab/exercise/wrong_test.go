@@ -53,6 +53,10 @@ var wrongNetworks = []struct {
 		other=$(aws ec2 create-vpc --cidr-block 10.9.0.0/16 --query Vpc.VpcId --output text)
 		aws ec2 attach-internet-gateway --internet-gateway-id $gateway --vpc-id $other`,
 		"gateway", "VPC of igw-"},
+	{"the database is open to everybody", `
+		group=$(aws ec2 describe-security-groups --filters Name=group-name,Values=db --query 'SecurityGroups[0].GroupId' --output text)
+		aws ec2 authorize-security-group-ingress --group-id $group --protocol tcp --port 0-65535 --cidr 0.0.0.0/0`,
+		"not-for-everybody", "tcp/0-65535"},
 	{"one subnet for all", `
 		aws ec2 terminate-instances --instance-ids $db
 		aws ec2 wait instance-terminated --instance-ids $db

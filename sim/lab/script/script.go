@@ -60,7 +60,8 @@ func (r *Runner) Run(ctx context.Context, text string, vars map[string]string) (
 		return nil, err
 	}
 	err = run.Run(ctx, file)
-	if s.err != nil { // the call that failed says more than the shell
+	var status interp.ExitStatus
+	if errors.As(err, &status) && (status == refused || status == unknown) { // the call that failed says more than the shell
 		return nil, s.err
 	}
 	if err != nil {
@@ -84,11 +85,17 @@ func parse(text string) (*syntax.File, error) {
 	return syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
 }
 
+// Exit codes of commands that fail.
+const (
+	refused = 254 // the service refused (AWS CLI, "Return codes")
+	unknown = 127 // there is no such command (POSIX, "Exit Status for Commands")
+)
+
 // shell is one run.
 type shell struct {
 	*Runner
 	files map[string][]byte
-	err   error // of the first call that failed
+	err   error // of the last call that failed
 }
 
 // sandbox keeps a script off the machine: no program, no directory, no file but
@@ -111,10 +118,8 @@ func (s *shell) exec(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "aws":
 		if err := s.aws(ctx, hc.Stdout, args[1:]); err != nil {
-			if s.err == nil {
-				s.err = err
-			}
-			return interp.ExitStatus(254) // AWS CLI, "Return codes": the service refused
+			s.err = err
+			return interp.ExitStatus(refused)
 		}
 		return nil
 	case "cat": // of a here-document
@@ -130,11 +135,9 @@ func (s *shell) exec(ctx context.Context, args []string) error {
 }
 
 func (s *shell) fail(w io.Writer, err error) error {
-	if s.err == nil {
-		s.err = err
-	}
+	s.err = err
 	fmt.Fprintln(w, err)
-	return interp.ExitStatus(127)
+	return interp.ExitStatus(unknown)
 }
 
 // open opens a file of the script's own.

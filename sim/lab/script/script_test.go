@@ -100,13 +100,13 @@ func TestErrors(t *testing.T) {
 		"aws ec2 create-vpc --query 'a[' --cidr-block 10.0.0.0/16": "--query a[ is no JMESPath",
 		"aws ec2 create-tags --resources x --tags Kay=a":           "aws ec2 create-tags: --tags: there is no Kay; did you mean Key?",
 		"aws ec2 create-tags --resources x --tags Name":            "aws ec2 create-tags: --tags: NAME=VALUE is wanted in place of Name",
-		"echo $nothing": "nothing: unbound variable",
+		"aws ec2 delete-vpc --vpc-id vpc-1 || true; echo $nothing": "nothing: unbound variable",
 	} {
 		_, err := (&Runner{API: api}).Run(t.Context(), text, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s:\n got %v\nwant %s", text, err, want)
 		}
-		if text != "echo $nothing" {
+		if !strings.Contains(text, "echo") {
 			var failure *sim.Failure
 			var e *sim.Error
 			if !errors.As(err, &failure) && !errors.As(err, &e) {
@@ -114,7 +114,7 @@ func TestErrors(t *testing.T) {
 			}
 		}
 	}
-	if len(api.calls) != 1 {
+	if len(api.calls) != 2 {
 		t.Errorf("calls after errors: %v", api.calls)
 	}
 }
