@@ -2,8 +2,10 @@ package exercise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -84,9 +86,11 @@ func (x *Exercise) Look(ctx context.Context, region Region, lang string) (*Attem
 	})
 	best = -1
 	for _, c := range candidates {
-		n, err := a.reached(ctx, c, len(candidates) == 1)
-		if err != nil {
-			return nil, err
+		n := 0
+		if len(candidates) > 1 { // the evaluator has to choose
+			if n, err = a.reached(ctx, c); err != nil {
+				return nil, err
+			}
 		}
 		if n > best {
 			best, a.Cast = n, c
@@ -112,10 +116,7 @@ func (a *Attempt) score(c Cast) int {
 }
 
 // reached counts the packets that do as wanted by the evaluator.
-func (a *Attempt) reached(ctx context.Context, c Cast, only bool) (n int, err error) {
-	if only {
-		return 0, nil
-	}
+func (a *Attempt) reached(ctx context.Context, c Cast) (n int, err error) {
 	for _, s := range a.Steps {
 		for i := range s.Checks {
 			f, finding := a.flow(c, &s.Checks[i])
@@ -155,7 +156,7 @@ func (a *Attempt) Check(ctx context.Context, steps ...string) ([]Result, error) 
 	var out []Result
 	for _, s := range a.Steps {
 		for i := range s.Checks {
-			if len(steps) == 0 || contains(steps, s.Name) {
+			if len(steps) == 0 || slices.Contains(steps, s.Name) {
 				c := &s.Checks[i]
 				out = append(out, Result{Step: s.Name, Check: c, Name: c.Name, Say: c.Say.In(a.lang)})
 			}
@@ -167,21 +168,7 @@ func (a *Attempt) Check(ctx context.Context, steps ...string) ([]Result, error) 
 		wg.Go(func() { errs[i] = a.check(ctx, &out[i]) })
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
+	return out, errors.Join(errs...)
 }
 
 func (a *Attempt) check(ctx context.Context, r *Result) error {
