@@ -44,6 +44,8 @@ type controlSpec struct {
 	Public string
 	// Socket is the engine's own socket, as the engine's machine sees it.
 	Socket string
+	// fresh says that Public was chosen just now: another site may be choosing it too.
+	fresh bool
 }
 
 // hash names the spec without the port, which is compared by itself: only a
@@ -164,6 +166,14 @@ func (e *Engine) tryControl(ctx context.Context, spec controlSpec) error {
 	cfg, host := e.controlContainer(spec)
 	made, err := e.c.ContainerCreate(ctx, cfg, host, nil, nil, e.site.Control())
 	if err != nil {
+		return err
+	}
+	// The container's label is what other sites see of the choice.
+	if spec.fresh {
+		err = e.claim(ctx, made.ID, spec.Public)
+	}
+	if err != nil {
+		_ = e.removeContainer(context.WithoutCancel(ctx), made.ID)
 		return err
 	}
 	if err = e.c.ContainerStart(ctx, made.ID, container.StartOptions{}); err != nil {

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -89,11 +90,17 @@ func (e *Engine) Install(ctx context.Context, o InstallOptions) (*Control, error
 				return err
 			}
 			progress(sim.T("control"))
-			if err := e.complete(ctx, &spec, have, o.PublicCIDR); err != nil {
+			for {
+				if err := e.complete(ctx, &spec, have, o.PublicCIDR); err != nil {
+					return err
+				}
+				port, made, err := e.ensureControl(ctx, spec, o.Port != 0)
+				if errors.Is(err, errRangeMet) {
+					continue // its range is not free any more, so this ends
+				}
+				spec.Port, controlMade = port, made
 				return err
 			}
-			spec.Port, controlMade, err = e.ensureControl(ctx, spec, o.Port != 0)
-			return err
 		},
 	)
 	if err != nil {
@@ -141,6 +148,7 @@ func (e *Engine) complete(ctx context.Context, spec *controlSpec, have []contain
 			return err
 		}
 	}
+	spec.fresh = public == ""
 	p, err := e.publicRange(ctx, asked, public)
 	if err != nil {
 		return err

@@ -158,6 +158,37 @@ func TestInstallAtOnce(t *testing.T) {
 	}
 }
 
+// Of two sites that have chosen the same public range at the same time the one
+// that was later gives way, and then finds another.
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	ctx, public := t.Context(), "198.19.255.0/24"
+	engines, ids := []*Engine{realEngine(t, "first"), realEngine(t, "second")}, []string{"", ""}
+	_, build := withImage(t, engines[0])
+	withImage(t, engines[1])
+	for i, e := range engines {
+		if err := e.ensureNetwork(ctx, e.site.Control(), e.controlNetwork()); err != nil {
+			t.Fatal(err)
+		}
+		cfg, host := e.controlContainer(controlSpec{Build: build, Port: apiPort + portTries + 1, Public: public, Socket: usualSocket})
+		made, err := e.c.ContainerCreate(ctx, cfg, host, nil, nil, e.site.Control())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[i] = made.ID
+	}
+	if err := engines[0].claim(ctx, ids[0], public); err != nil {
+		t.Errorf("the first: %v", err)
+	}
+	if err := engines[1].claim(ctx, ids[1], public); !errors.Is(err, errRangeMet) {
+		t.Errorf("the second: %v, want %v", err, errRangeMet)
+	}
+	p, err := engines[1].publicRange(ctx, netip.Prefix{}, "")
+	if err != nil || p.Overlaps(netip.MustParsePrefix(public)) {
+		t.Errorf("the second's next choice: %v, %v", p, err)
+	}
+}
+
 // An install that is cut off anywhere is finished by the next one, or taken
 // away by uninstall.
 func TestInstallCutOff(t *testing.T) {

@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"hash/fnv"
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 
 	"labsim/sim"
@@ -133,6 +136,55 @@ func (e *Engine) publicOfOthers(ctx context.Context) ([]taken, error) {
 		}
 	}
 	return used, err
+}
+
+// errRangeMet says that another site has chosen the same public range at the same
+// time, and was first.
+var errRangeMet = errors.New("another site has chosen the same public range")
+
+// claim holds the range of a control that was just made against those of the
+// others: of two sites that have chosen the same, the one whose control is the
+// younger gives way. At least that one sees both.
+func (e *Engine) claim(ctx context.Context, id, public string) error {
+	own, err := netip.ParsePrefix(public)
+	if err != nil {
+		return err
+	}
+	list, err := e.everyControl(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		p, err := netip.ParsePrefix(c.Labels[labelPublic])
+		if err != nil || c.Labels[sim.LabelSite] == string(e.site) || !p.Overlaps(own) {
+			continue
+		}
+		theirs, err := e.c.ContainerInspect(ctx, c.ID) // the list has whole seconds only
+		if notFound(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		ours, err := e.c.ContainerInspect(ctx, id)
+		if err != nil {
+			return err
+		}
+		if elder(theirs, ours) {
+			return errRangeMet
+		}
+	}
+	return nil
+}
+
+// elder reports whether a was made before b.
+func elder(a, b container.InspectResponse) bool {
+	x, err1 := time.Parse(time.RFC3339Nano, a.Created)
+	y, err2 := time.Parse(time.RFC3339Nano, b.Created)
+	if err1 != nil || err2 != nil || x.Equal(y) {
+		return a.ID < b.ID
+	}
+	return x.Before(y)
 }
 
 // hostRoutes reads Linux' table of IPv4 routes; elsewhere there is none to read.
