@@ -248,6 +248,13 @@ func (m *machine) until(what string, f func() bool) {
 	m.t.Fatalf("not within 20 s: %s", what)
 }
 
+// logs waits until Docker's log has a text: Docker writes it some time after it
+// was said.
+func (m *machine) logs(want string) {
+	m.t.Helper()
+	m.until(fmt.Sprintf("%q in docker logs", want), func() bool { return strings.Contains(m.docker("logs", m.name), want) })
+}
+
 func (m *machine) state() (s wire.GuestState) {
 	resp, err := m.link().Get("http://guest" + wire.PathState)
 	if err != nil {

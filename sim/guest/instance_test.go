@@ -36,9 +36,7 @@ func TestInstance(t *testing.T) {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("the console lacks %q:\n%s", want, text)
 			}
-			if logs := m.docker("logs", m.name); !strings.Contains(logs, want) {
-				t.Errorf("docker logs lacks %q:\n%s", want, logs)
-			}
+			m.logs(want)
 		}
 	})
 	t.Run("exec", func(t *testing.T) {
@@ -101,9 +99,7 @@ func TestInstance(t *testing.T) {
 		if diff := strings.Join(m.state().HostKeys, ""); diff != s.HostKeys[0] {
 			t.Error("the host key changed")
 		}
-		if !strings.Contains(m.docker("logs", m.name), "\nlocal\n") {
-			t.Error("rc.local did not run at the second boot")
-		}
+		m.logs("\nlocal\n") // of rc.local, at the second boot
 		if n := strings.Count(m.docker("logs", m.name), "user data by root"); n != 1 {
 			t.Errorf("user data ran %d times", n)
 		}
