@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -56,14 +57,16 @@ func (e *Engine) idleImages(ctx context.Context) ([]image.Summary, error) {
 	return slices.DeleteFunc(list, func(i image.Summary) bool { return isRoot(i) || used[i.ID] }), err
 }
 
-// removeImage removes all names of an image, and so the image. One of which
-// somebody has made a container meanwhile stays.
+// removeImage removes labsim's names of an image, and so the image. One of which
+// somebody has made a container meanwhile stays, and one that somebody has given a
+// name of their own: it is theirs.
 func (e *Engine) removeImage(ctx context.Context, i image.Summary) error {
+	ours := slices.DeleteFunc(slices.Clone(i.RepoTags), func(ref string) bool { return !strings.HasPrefix(ref, "labsim/") })
+	if theirs := slices.DeleteFunc(slices.Clone(i.RepoTags), func(ref string) bool { return strings.HasPrefix(ref, "labsim/") || ref == "<none>:<none>" }); len(theirs) == 0 {
+		ours = append(ours, i.ID)
+	}
 	var errs []error
-	for _, ref := range append(i.RepoTags, i.ID) {
-		if ref == "<none>:<none>" {
-			continue
-		}
+	for _, ref := range ours {
 		_, err := e.c.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
 		if err != nil && !conflict(err) && !imageInUse(err) {
 			errs = append(errs, gone(err))

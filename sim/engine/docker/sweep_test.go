@@ -77,7 +77,10 @@ func TestSweepImages(t *testing.T) {
 		}
 	}
 
-	old, theirs, now := build("old"), build("theirs"), build("now")
+	old, theirs, now, mine := build("old"), build("theirs"), build("now"), build("mine")
+	if err := e.c.ImageTag(ctx, imageOf(mine), "somebody/ami:1"); err != nil {
+		t.Fatal(err)
+	}
 	uses(other, theirs)
 	uses(e, now)
 	sweep := func(grace time.Duration) {
@@ -87,9 +90,9 @@ func TestSweepImages(t *testing.T) {
 		}
 	}
 	sweep(time.Hour)
-	stand("within the grace", old, theirs, now)
+	stand("within the grace", old, theirs, now, mine)
 	sweep(0)
-	stand("after it", theirs, now)
+	stand("after it", theirs, now, mine)
 
 	if err := e.removeContainer(ctx, string(e.site)); err != nil {
 		t.Fatal(err)
@@ -97,7 +100,10 @@ func TestSweepImages(t *testing.T) {
 	if err := (&uninstall{e: e}).purge(ctx); err != nil {
 		t.Error(err)
 	}
-	stand("after a purge", theirs)
+	stand("after a purge", theirs, mine)
+	if _, err := e.c.ImageInspect(ctx, "somebody/ami:1"); err != nil {
+		t.Error("an image of somebody's own has lost its name: ", err)
+	}
 	if _, err := e.c.ImageInspect(ctx, imageOf(theirs)); err != nil {
 		t.Error("the other site's build has lost its name: ", err)
 	}
