@@ -54,7 +54,7 @@ func (u *bringUp) describeVPCs(ctx context.Context) (string, error) {
 	}
 	var parts []string
 	for _, v := range out.Vpcs {
-		parts = append(parts, val(v.VpcId)+"  "+val(v.CidrBlock))
+		parts = append(parts, wire.Value(v.VpcId)+"  "+wire.Value(v.CidrBlock))
 	}
 	return strings.Join(parts, " · "), nil
 }
@@ -67,8 +67,8 @@ func (u *bringUp) describeSubnets(ctx context.Context) (string, error) {
 	var parts []string
 	for _, s := range u.lab.Subnets {
 		for _, x := range out.Subnets {
-			if tagOf(x.Tags, sim.TagName) == s.Name {
-				parts = append(parts, u.app.say(subnetName(s.Name))+" "+val(x.CidrBlock))
+			if wire.TagValue(x.Tags, sim.TagName) == s.Name {
+				parts = append(parts, u.app.say(subnetName(s.Name))+" "+wire.Value(x.CidrBlock))
 			}
 		}
 	}
@@ -97,17 +97,17 @@ func (u *bringUp) describeRoutes(ctx context.Context) (string, error) {
 	}
 	var parts []string
 	for _, g := range gateways.InternetGateways {
-		id := val(g.InternetGatewayId)
-		if tagOf(g.Tags, sim.TagInternet) == sim.InternetReal {
+		id := wire.Value(g.InternetGatewayId)
+		if wire.TagValue(g.Tags, sim.TagInternet) == sim.InternetReal {
 			id = u.app.say(sim.T("%s to the real internet", id))
 		}
 		parts = append(parts, id)
 	}
 	for _, t := range tables.RouteTables {
 		for _, r := range t.Routes {
-			if val(r.GatewayId) != "local" {
-				name := u.app.say(subnetName(tagOf(t.Tags, sim.TagName)))
-				parts = append(parts, name+": "+val(r.DestinationCidrBlock)+" -> "+val(r.GatewayId))
+			if wire.Value(r.GatewayId) != "local" {
+				name := u.app.say(subnetName(wire.TagValue(t.Tags, sim.TagName)))
+				parts = append(parts, name+": "+wire.Value(r.DestinationCidrBlock)+" -> "+wire.Value(r.GatewayId))
 			}
 		}
 	}
@@ -133,27 +133,27 @@ func (b *box) instances(ctx context.Context, filters []wire.Filter) ([]instance,
 	for _, r := range out.Reservations {
 		all = append(all, r.Instances...)
 	}
-	slices.SortStableFunc(all, func(a, b wire.Instance) int { return val(a.LaunchTime).Compare(val(b.LaunchTime)) })
+	slices.SortStableFunc(all, func(a, b wire.Instance) int { return wire.Value(a.LaunchTime).Compare(wire.Value(b.LaunchTime)) })
 	list := []instance{}
 	for _, i := range all {
-		x := instance{ID: val(i.InstanceId), Name: tagOf(i.Tags, sim.TagName), Lab: tagOf(i.Tags, sim.TagLab), Type: val(i.InstanceType),
-			PrivateIP: val(i.PrivateIpAddress), PublicIP: val(i.PublicIpAddress), KeyName: val(i.KeyName), VPC: val(i.VpcId), Subnet: val(i.SubnetId),
-			PrivateDNS: val(i.PrivateDnsName), PublicDNS: val(i.PublicDnsName)}
+		x := instance{ID: wire.Value(i.InstanceId), Name: wire.TagValue(i.Tags, sim.TagName), Lab: wire.TagValue(i.Tags, sim.TagLab), Type: wire.Value(i.InstanceType),
+			PrivateIP: wire.Value(i.PrivateIpAddress), PublicIP: wire.Value(i.PublicIpAddress), KeyName: wire.Value(i.KeyName), VPC: wire.Value(i.VpcId), Subnet: wire.Value(i.SubnetId),
+			PrivateDNS: wire.Value(i.PrivateDnsName), PublicDNS: wire.Value(i.PublicDnsName)}
 		if len(i.NetworkInterfaces) > 0 {
-			x.ENI = val(i.NetworkInterfaces[0].NetworkInterfaceId)
+			x.ENI = wire.Value(i.NetworkInterfaces[0].NetworkInterfaceId)
 			for _, g := range i.NetworkInterfaces[0].Groups {
-				x.Groups = append(x.Groups, val(g.GroupId))
+				x.Groups = append(x.Groups, wire.Value(g.GroupId))
 			}
 		}
 		if i.State != nil {
-			x.State = val(i.State.Name)
+			x.State = wire.Value(i.State.Name)
 		}
 		if i.StateReason != nil {
-			x.Reason = val(i.StateReason.Message)
+			x.Reason = wire.Value(i.StateReason.Message)
 		}
 		for _, d := range i.BlockDeviceMappings {
 			if d.Ebs != nil {
-				x.Volumes = append(x.Volumes, val(d.Ebs.VolumeId))
+				x.Volumes = append(x.Volumes, wire.Value(d.Ebs.VolumeId))
 			}
 		}
 		if x.Name == "" {
@@ -209,21 +209,4 @@ func (a *app) failed(ctx context.Context, b *box, err error) error {
 	return &sim.Failure{What: sim.T("the EC2 API refused: %s", e.Error()), Next: []sim.Text{sim.Cmd("labsim status")}}
 }
 
-func tagOf(tags []wire.Tag, key string) string {
-	for _, t := range tags {
-		if val(t.Key) == key {
-			return val(t.Value)
-		}
-	}
-	return ""
-}
-
 func ptr[T any](x T) *T { return &x }
-
-func val[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}

@@ -46,7 +46,7 @@ func (ac *access) volumeIDs(ctx context.Context) (map[string]string, error) {
 	}
 	ids := map[string]string{}
 	for _, v := range out.Volumes {
-		ids[tagOf(v.Tags, sim.TagName)] = val(v.VolumeId)
+		ids[wire.TagValue(v.Tags, sim.TagName)] = wire.Value(v.VolumeId)
 	}
 	return ids, nil
 }

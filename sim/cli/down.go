@@ -73,10 +73,10 @@ func (a *app) down(ctx context.Context, args []string, f downFlags) error {
 		return a.uninstall(ctx, f)
 	}
 	for _, v := range rest {
-		if l := tagOf(v.Tags, sim.TagLab); l != "" {
-			a.println(sim.T("the lab %s stays up (%s)", l, val(v.VpcId)))
+		if l := wire.TagValue(v.Tags, sim.TagLab); l != "" {
+			a.println(sim.T("the lab %s stays up (%s)", l, wire.Value(v.VpcId)))
 		} else {
-			a.println(sim.T("VPC %s belongs to no lab and stays up; labsim down --all takes it away too", val(v.VpcId)))
+			a.println(sim.T("VPC %s belongs to no lab and stays up; labsim down --all takes it away too", wire.Value(v.VpcId)))
 		}
 	}
 	return nil
@@ -93,7 +93,7 @@ func (b *box) labs(ctx context.Context) ([]string, error) {
 	vpcs, err := b.vpcs(ctx)
 	labs := map[string]bool{}
 	for _, v := range vpcs {
-		if l := tagOf(v.Tags, sim.TagLab); l != "" {
+		if l := wire.TagValue(v.Tags, sim.TagLab); l != "" {
 			labs[l] = true
 		}
 	}
@@ -169,12 +169,12 @@ func (a *app) listByHand(ctx context.Context, b *box) error {
 	if err != nil || a.yes {
 		return err
 	}
-	byHand := slices.DeleteFunc(vpcs, func(v wire.Vpc) bool { return tagOf(v.Tags, sim.TagLab) != "" })
+	byHand := slices.DeleteFunc(vpcs, func(v wire.Vpc) bool { return wire.TagValue(v.Tags, sim.TagLab) != "" })
 	if len(byHand) == 0 {
 		return nil
 	}
 	for _, v := range byHand {
-		a.errorln(sim.T("was made by hand and goes too: VPC %s %s with all that is in it", val(v.VpcId), tagOf(v.Tags, sim.TagName)))
+		a.errorln(sim.T("was made by hand and goes too: VPC %s %s with all that is in it", wire.Value(v.VpcId), wire.TagValue(v.Tags, sim.TagName)))
 	}
 	return a.ask(sim.T("Go on?"))
 }

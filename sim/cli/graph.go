@@ -92,10 +92,10 @@ func (d *described) ask(ctx context.Context) (err error) {
 	}
 	d.vpcs, d.subnets, d.tables, d.gateways, d.volumes, d.groups = vpcs.Vpcs, subnets.Subnets, tables.RouteTables, gateways.InternetGateways, volumes.Volumes, groups.SecurityGroups
 	slices.SortFunc(d.vpcs, func(a, b wire.Vpc) int {
-		return cmp.Or(cmp.Compare(tagOf(a.Tags, sim.TagName), tagOf(b.Tags, sim.TagName)), cmp.Compare(val(a.VpcId), val(b.VpcId)))
+		return cmp.Or(cmp.Compare(wire.TagValue(a.Tags, sim.TagName), wire.TagValue(b.Tags, sim.TagName)), cmp.Compare(wire.Value(a.VpcId), wire.Value(b.VpcId)))
 	})
 	slices.SortFunc(d.subnets, func(a, b wire.Subnet) int {
-		return cmp.Or(cmp.Compare(val(a.CidrBlock), val(b.CidrBlock)), cmp.Compare(val(a.SubnetId), val(b.SubnetId)))
+		return cmp.Or(cmp.Compare(wire.Value(a.CidrBlock), wire.Value(b.CidrBlock)), cmp.Compare(wire.Value(a.SubnetId), wire.Value(b.SubnetId)))
 	})
 	d.instances, err = d.box.instances(ctx, nil)
 	slices.SortFunc(d.instances, func(a, b instance) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
@@ -103,14 +103,14 @@ func (d *described) ask(ctx context.Context) (err error) {
 }
 
 func (d *described) vpc(v wire.Vpc) graph.VPC {
-	out := graph.VPC{ID: val(v.VpcId), Name: tagOf(v.Tags, sim.TagName), CIDR: val(v.CidrBlock)}
+	out := graph.VPC{ID: wire.Value(v.VpcId), Name: wire.TagValue(v.Tags, sim.TagName), CIDR: wire.Value(v.CidrBlock)}
 	for _, g := range d.gateways {
-		if slices.ContainsFunc(g.Attachments, func(x wire.InternetGatewayAttachment) bool { return val(x.VpcId) == out.ID }) {
-			out.Gateway = val(g.InternetGatewayId)
+		if slices.ContainsFunc(g.Attachments, func(x wire.InternetGatewayAttachment) bool { return wire.Value(x.VpcId) == out.ID }) {
+			out.Gateway = wire.Value(g.InternetGatewayId)
 		}
 	}
 	for _, s := range d.subnets {
-		if val(s.VpcId) == out.ID {
+		if wire.Value(s.VpcId) == out.ID {
 			out.Subnets = append(out.Subnets, d.subnet(s, out.Gateway))
 		}
 	}
@@ -120,16 +120,16 @@ func (d *described) vpc(v wire.Vpc) graph.VPC {
 // subnet is public where a route of its table, or of the VPC's main one, leads to
 // the gateway.
 func (d *described) subnet(s wire.Subnet, gateway string) graph.Subnet {
-	out := graph.Subnet{ID: val(s.SubnetId), Name: tagOf(s.Tags, sim.TagName), CIDR: val(s.CidrBlock), Zone: val(s.AvailabilityZone)}
-	out.Public = gateway != "" && slices.ContainsFunc(d.tableOf(s).Routes, func(r wire.Route) bool { return val(r.GatewayId) == gateway })
+	out := graph.Subnet{ID: wire.Value(s.SubnetId), Name: wire.TagValue(s.Tags, sim.TagName), CIDR: wire.Value(s.CidrBlock), Zone: wire.Value(s.AvailabilityZone)}
+	out.Public = gateway != "" && slices.ContainsFunc(d.tableOf(s).Routes, func(r wire.Route) bool { return wire.Value(r.GatewayId) == gateway })
 	for _, i := range d.instances {
 		if i.Subnet != out.ID {
 			continue
 		}
 		x := graph.Instance{ID: i.ID, Name: i.Name, Type: i.Type, State: i.State, PrivateIP: i.PrivateIP, PublicIP: i.PublicIP}
 		for _, v := range d.volumes {
-			if slices.Contains(i.Volumes, val(v.VolumeId)) {
-				x.Volumes = append(x.Volumes, graph.Volume{ID: val(v.VolumeId), Name: tagOf(v.Tags, sim.TagName), GiB: val(v.Size), Mount: tagOf(v.Tags, sim.TagMount)})
+			if slices.Contains(i.Volumes, wire.Value(v.VolumeId)) {
+				x.Volumes = append(x.Volumes, graph.Volume{ID: wire.Value(v.VolumeId), Name: wire.TagValue(v.Tags, sim.TagName), GiB: wire.Value(v.Size), Mount: wire.TagValue(v.Tags, sim.TagMount)})
 			}
 		}
 		out.Instances = append(out.Instances, x)
@@ -141,10 +141,10 @@ func (d *described) tableOf(s wire.Subnet) wire.RouteTable {
 	var main wire.RouteTable
 	for _, t := range d.tables {
 		for _, x := range t.Associations {
-			if val(x.SubnetId) == val(s.SubnetId) {
+			if wire.Value(x.SubnetId) == wire.Value(s.SubnetId) {
 				return t
 			}
-			if val(x.Main) && val(t.VpcId) == val(s.VpcId) {
+			if wire.Value(x.Main) && wire.Value(t.VpcId) == wire.Value(s.VpcId) {
 				main = t
 			}
 		}
@@ -202,7 +202,7 @@ func (d *described) flows(ctx context.Context) ([]graph.Flow, error) {
 func (d *described) traffic(i instance) []traffic {
 	var out []traffic
 	for _, g := range d.groups {
-		if !slices.Contains(i.Groups, val(g.GroupId)) {
+		if !slices.Contains(i.Groups, wire.Value(g.GroupId)) {
 			continue
 		}
 		for _, p := range g.IpPermissions {
@@ -216,12 +216,12 @@ func (d *described) traffic(i instance) []traffic {
 }
 
 func trafficOf(p wire.IpPermission) traffic {
-	from, to := val(p.FromPort), val(p.ToPort)
+	from, to := wire.Value(p.FromPort), wire.Value(p.ToPort)
 	ports := strconv.Itoa(from)
 	if to != from {
 		ports += "-" + strconv.Itoa(to)
 	}
-	switch name := val(p.IpProtocol); name {
+	switch name := wire.Value(p.IpProtocol); name {
 	case "tcp":
 		return traffic{sim.ProtocolTCP, max(1, from), ports}
 	case "udp":

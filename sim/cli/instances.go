@@ -69,7 +69,7 @@ func (b *box) reach(ctx context.Context, tell func(sim.Text), ids []string, stat
 		}
 		for _, r := range out.Reservations {
 			for _, i := range r.Instances {
-				if i.State == nil || val(i.State.Name) != string(state) {
+				if i.State == nil || wire.Value(i.State.Name) != string(state) {
 					return false, nil
 				}
 			}

@@ -37,7 +37,7 @@ func (u *bringUp) ready(ctx context.Context) error {
 			return false, err
 		}
 		for _, i := range out.InstanceStatuses {
-			if i.InstanceStatus == nil || val(i.InstanceStatus.Status) != "ok" {
+			if i.InstanceStatus == nil || wire.Value(i.InstanceStatus.Status) != "ok" {
 				return false, nil
 			}
 		}

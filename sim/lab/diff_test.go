@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"labsim/compose"
+
+	"labsim/sim/ec2/wire"
 )
 
 func defaultLab(t testing.TB) string {
@@ -63,7 +65,7 @@ func TestUp(t *testing.T) {
 		t.Errorf("the same lab again changes %v", again)
 	}
 	i := r.account("custom-vpc").instances["db"]
-	if m := i.BlockDeviceMappings; len(m) != 1 || val(m[0].Ebs.DeleteOnTermination) {
+	if m := i.BlockDeviceMappings; len(m) != 1 || wire.Value(m[0].Ebs.DeleteOnTermination) {
 		t.Errorf("db's volume would die with it: %+v", m)
 	}
 }

@@ -43,25 +43,25 @@ func Down(ctx context.Context, api API, lab string, volumes bool) (*Removal, err
 	}
 	for _, g := range gateways.InternetGateways { // those that are attached to nothing
 		if len(g.Attachments) == 0 {
-			d.drop("internet-gateway", str(g.InternetGatewayId), g.Tags)
+			d.drop("internet-gateway", wire.Value(g.InternetGatewayId), g.Tags)
 		}
 	}
 	out := &Removal{}
 	for _, v := range livingVolumes(vols.Volumes) {
 		if volumes {
-			d.drop("volume", str(v.VolumeId), v.Tags)
+			d.drop("volume", wire.Value(v.VolumeId), v.Tags)
 		} else {
-			out.Kept = append(out.Kept, Resource{"volume", str(v.VolumeId), tag(v.Tags, sim.TagName)})
+			out.Kept = append(out.Kept, Resource{"volume", wire.Value(v.VolumeId), wire.TagValue(v.Tags, sim.TagName)})
 		}
 	}
 	for _, k := range keys.KeyPairs {
-		used, err := d.usedElsewhere(ctx, str(k.KeyName))
+		used, err := d.usedElsewhere(ctx, wire.Value(k.KeyName))
 		if err != nil {
 			return nil, err
 		}
 		if !used {
-			d.drop("key-pair", str(k.KeyName), k.Tags)
-			out.Keys = append(out.Keys, str(k.KeyName))
+			d.drop("key-pair", wire.Value(k.KeyName), k.Tags)
+			out.Keys = append(out.Keys, wire.Value(k.KeyName))
 		}
 	}
 	out.Changes = Changes{List: d.list, lab: &Lab{Name: lab}, acc: &account{}}
@@ -90,9 +90,9 @@ func (d *remover) drop(kind, id string, tags []wire.Tag) {
 }
 
 func (d *remover) note(c Change, id string, tags []wire.Tag) {
-	c.Name = cmpOr(tag(tags, sim.TagName), id)
-	if c.ByHand = tag(tags, sim.TagLab) != d.lab; c.ByHand {
-		d.byHand = append(d.byHand, Resource{c.Kind, id, tag(tags, sim.TagName)})
+	c.Name = cmpOr(wire.TagValue(tags, sim.TagName), id)
+	if c.ByHand = wire.TagValue(tags, sim.TagLab) != d.lab; c.ByHand {
+		d.byHand = append(d.byHand, Resource{c.Kind, id, wire.TagValue(tags, sim.TagName)})
 	}
 	d.list = append(d.list, c)
 }
@@ -102,13 +102,13 @@ func (d *remover) usedElsewhere(ctx context.Context, key string) (bool, error) {
 	var out wire.DescribeInstancesResult
 	err := ask(ctx, d.api, query{"DescribeInstances", &wire.DescribeInstancesRequest{Filters: filter("key-name", key)}, &out})
 	return slices.ContainsFunc(instancesOf(out), func(i wire.Instance) bool {
-		return stateOf(i) != sim.StateTerminated && !slices.Contains(d.going, str(i.InstanceId))
+		return stateOf(i) != sim.StateTerminated && !slices.Contains(d.going, wire.Value(i.InstanceId))
 	}), err
 }
 
 // vpc notes all that is in a VPC, in the order in which EC2 lets it go.
 func (d *remover) vpc(ctx context.Context, v wire.Vpc) error {
-	in := filter("vpc-id", str(v.VpcId))
+	in := filter("vpc-id", wire.Value(v.VpcId))
 	var instances wire.DescribeInstancesResult
 	var subnets wire.DescribeSubnetsResult
 	var tables wire.DescribeRouteTablesResult
@@ -119,44 +119,44 @@ func (d *remover) vpc(ctx context.Context, v wire.Vpc) error {
 		query{"DescribeSubnets", &wire.DescribeSubnetsRequest{Filters: in}, &subnets},
 		query{"DescribeRouteTables", &wire.DescribeRouteTablesRequest{Filters: in}, &tables},
 		query{"DescribeSecurityGroups", &wire.DescribeSecurityGroupsRequest{Filters: in}, &groups},
-		query{"DescribeInternetGateways", &wire.DescribeInternetGatewaysRequest{Filters: filter("attachment.vpc-id", str(v.VpcId))}, &gateways},
+		query{"DescribeInternetGateways", &wire.DescribeInternetGatewaysRequest{Filters: filter("attachment.vpc-id", wire.Value(v.VpcId))}, &gateways},
 	); err != nil {
 		return err
 	}
 	for _, i := range instancesOf(instances) {
 		if stateOf(i) != sim.StateTerminated {
-			d.going = append(d.going, str(i.InstanceId))
-			d.note(termination(i), str(i.InstanceId), i.Tags)
+			d.going = append(d.going, wire.Value(i.InstanceId))
+			d.note(termination(i), wire.Value(i.InstanceId), i.Tags)
 		}
 	}
 	for _, t := range tables.RouteTables {
 		d.disassociate(t)
 	}
 	for _, s := range subnets.Subnets {
-		d.drop("subnet", str(s.SubnetId), s.Tags)
+		d.drop("subnet", wire.Value(s.SubnetId), s.Tags)
 	}
 	for _, t := range tables.RouteTables {
-		if !slices.ContainsFunc(t.Associations, func(a wire.RouteTableAssociation) bool { return val(a.Main) }) {
-			d.drop("route-table", str(t.RouteTableId), t.Tags)
+		if !slices.ContainsFunc(t.Associations, func(a wire.RouteTableAssociation) bool { return wire.Value(a.Main) }) {
+			d.drop("route-table", wire.Value(t.RouteTableId), t.Tags)
 		}
 	}
 	d.groups(groups.SecurityGroups)
 	for _, g := range gateways.InternetGateways {
-		d.add(Update, "internet-gateway", cmpOr(tag(g.Tags, sim.TagName), str(g.InternetGatewayId)), func(ctx context.Context, r *run) error {
+		d.add(Update, "internet-gateway", cmpOr(wire.TagValue(g.Tags, sim.TagName), wire.Value(g.InternetGatewayId)), func(ctx context.Context, r *run) error {
 			return r.do(ctx, "DetachInternetGateway", &wire.DetachInternetGatewayRequest{InternetGatewayId: g.InternetGatewayId, VpcId: v.VpcId}, nil)
 		})
-		d.drop("internet-gateway", str(g.InternetGatewayId), g.Tags)
+		d.drop("internet-gateway", wire.Value(g.InternetGatewayId), g.Tags)
 	}
-	d.drop("vpc", str(v.VpcId), v.Tags)
+	d.drop("vpc", wire.Value(v.VpcId), v.Tags)
 	return nil
 }
 
 func (d *remover) disassociate(t wire.RouteTable) {
 	for _, a := range t.Associations {
-		if val(a.Main) {
+		if wire.Value(a.Main) {
 			continue
 		}
-		d.add(Delete, "association", cmpOr(tag(t.Tags, sim.TagName), str(t.RouteTableId)), func(ctx context.Context, r *run) error {
+		d.add(Delete, "association", cmpOr(wire.TagValue(t.Tags, sim.TagName), wire.Value(t.RouteTableId)), func(ctx context.Context, r *run) error {
 			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: a.RouteTableAssociationId}, nil)
 		})
 	}
@@ -170,18 +170,18 @@ func (d *remover) groups(list []wire.SecurityGroup) {
 		d.revoke(g, "RevokeSecurityGroupEgress", g.IpPermissionsEgress)
 	}
 	for _, g := range list {
-		if str(g.GroupName) != "default" {
-			d.drop("security-group", str(g.GroupId), g.Tags)
+		if wire.Value(g.GroupName) != "default" {
+			d.drop("security-group", wire.Value(g.GroupId), g.Tags)
 		}
 	}
 }
 
 func (d *remover) revoke(g wire.SecurityGroup, action string, perms []wire.IpPermission) {
-	refs, _ := splitPairs(perms, func(p wire.UserIdGroupPair) bool { return str(p.GroupId) != str(g.GroupId) })
+	refs, _ := splitPairs(perms, func(p wire.UserIdGroupPair) bool { return wire.Value(p.GroupId) != wire.Value(g.GroupId) })
 	if len(refs) == 0 {
 		return
 	}
-	d.add(Update, "security-group", str(g.GroupName), func(ctx context.Context, r *run) error {
-		return r.permissions(ctx, action, str(g.GroupId), refs)
+	d.add(Update, "security-group", wire.Value(g.GroupName), func(ctx context.Context, r *run) error {
+		return r.permissions(ctx, action, wire.Value(g.GroupId), refs)
 	})
 }

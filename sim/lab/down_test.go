@@ -18,7 +18,7 @@ func TestDown(t *testing.T) {
 	l := load(t, defaultLab(t))
 	r.up(l)
 	a := r.account(l.Name)
-	volume := str(a.volumes["db-data"].VolumeId)
+	volume := wire.Value(a.volumes["db-data"].VolumeId)
 	var group wire.CreateSecurityGroupResult
 	r.must("CreateSecurityGroup", &wire.CreateSecurityGroupRequest{VpcId: a.vpcs["lab"].VpcId, GroupName: ptr("mine"), Description: ptr("mine")}, &group)
 	self := []wire.IpPermission{{IpProtocol: ptr("-1"), UserIdGroupPairs: []wire.UserIdGroupPair{{GroupId: group.GroupId}}}}
@@ -51,7 +51,7 @@ func TestDown(t *testing.T) {
 	if got := r.up(l); slices.Contains(got, "4 create volume db-data") {
 		t.Errorf("the volume that was kept is made again: %v", got)
 	}
-	if got := str(r.account(l.Name).instances["db"].BlockDeviceMappings[0].Ebs.VolumeId); got != volume {
+	if got := wire.Value(r.account(l.Name).instances["db"].BlockDeviceMappings[0].Ebs.VolumeId); got != volume {
 		t.Errorf("db has the volume %s, want the one that was kept, %s", got, volume)
 	}
 	if diff := cmp.Diff(defaultStanding, r.standing()); diff != "" {

@@ -19,15 +19,15 @@ func (d *differ) drop(ctx context.Context) error {
 	a, l := d.acc, d.lab
 	here := func(vpcID *string, vpc string) bool {
 		want, ok := a.vpcs[vpc]
-		return ok && str(want.VpcId) == str(vpcID)
+		return ok && wire.Value(want.VpcId) == wire.Value(vpcID)
 	}
 	dropSubnet := unwanted(a.subnets, func(name string, s wire.Subnet) bool {
 		want, ok := l.subnet(name)
-		return ok && here(s.VpcId, want.VPC) && want.CIDR.String() == str(s.CidrBlock) && lastLetter(str(s.AvailabilityZone)) == want.Zone
+		return ok && here(s.VpcId, want.VPC) && want.CIDR.String() == wire.Value(s.CidrBlock) && lastLetter(wire.Value(s.AvailabilityZone)) == want.Zone
 	})
 	dropGroup := unwanted(a.groups, func(name string, g wire.SecurityGroup) bool {
 		want, ok := l.group(name)
-		return ok && here(g.VpcId, want.VPC) && str(g.Description) == want.Description
+		return ok && here(g.VpcId, want.VPC) && wire.Value(g.Description) == want.Description
 	})
 	dropTable := unwanted(a.tables, func(name string, t wire.RouteTable) bool {
 		want, ok := l.routeTable(name)
@@ -39,7 +39,7 @@ func (d *differ) drop(ctx context.Context) error {
 	})
 	dropVolume := unwanted(a.volumes, func(name string, v wire.Volume) bool {
 		want, ok := l.volume(name)
-		return ok && lastLetter(str(v.AvailabilityZone)) == want.Zone && val(v.Size) == want.Size && str(v.VolumeType) == want.Type
+		return ok && lastLetter(wire.Value(v.AvailabilityZone)) == want.Zone && wire.Value(v.Size) == want.Size && wire.Value(v.VolumeType) == want.Type
 	})
 	dropInstance := unwanted(a.instances, func(name string, i wire.Instance) bool {
 		want, ok := l.instance(name)
@@ -54,19 +54,19 @@ func (d *differ) drop(ctx context.Context) error {
 	if err := d.dropStrangers(ctx, dropSubnet); err != nil {
 		return err
 	}
-	dropAll(d, "volume", a.volumes, dropVolume, func(x wire.Volume) string { return str(x.VolumeId) })
+	dropAll(d, "volume", a.volumes, dropVolume, func(x wire.Volume) string { return wire.Value(x.VolumeId) })
 	d.leaveGroups(dropGroup)
 	d.revokeReferences(dropGroup)
-	dropAll(d, "security-group", a.groups, dropGroup, func(x wire.SecurityGroup) string { return str(x.GroupId) })
+	dropAll(d, "security-group", a.groups, dropGroup, func(x wire.SecurityGroup) string { return wire.Value(x.GroupId) })
 	for _, name := range sortedKeys(dropTable) {
 		d.disassociate(a.tables[name])
 	}
-	dropAll(d, "subnet", a.subnets, dropSubnet, func(x wire.Subnet) string { return str(x.SubnetId) })
-	dropAll(d, "route-table", a.tables, dropTable, func(x wire.RouteTable) string { return str(x.RouteTableId) })
+	dropAll(d, "subnet", a.subnets, dropSubnet, func(x wire.Subnet) string { return wire.Value(x.SubnetId) })
+	dropAll(d, "route-table", a.tables, dropTable, func(x wire.RouteTable) string { return wire.Value(x.RouteTableId) })
 	for _, name := range sortedKeys(dropGateway) {
 		d.detach(a.gateways[name])
 	}
-	dropAll(d, "internet-gateway", a.gateways, dropGateway, func(x wire.InternetGateway) string { return str(x.InternetGatewayId) })
+	dropAll(d, "internet-gateway", a.gateways, dropGateway, func(x wire.InternetGateway) string { return wire.Value(x.InternetGatewayId) })
 	return nil
 }
 
@@ -98,10 +98,10 @@ func (d *differ) dropVPCs(ctx context.Context) error {
 	a := d.acc
 	drop := unwanted(a.vpcs, func(name string, v wire.Vpc) bool {
 		want, ok := d.lab.vpc(name)
-		return ok && want.CIDR.String() == str(v.CidrBlock)
+		return ok && want.CIDR.String() == wire.Value(v.CidrBlock)
 	})
 	for _, name := range sortedKeys(drop) {
-		id := str(a.vpcs[name].VpcId)
+		id := wire.Value(a.vpcs[name].VpcId)
 		r := &remover{api: d.api, lab: d.lab.Name}
 		if err := r.vpc(ctx, a.vpcs[name]); err != nil {
 			return err
@@ -111,7 +111,7 @@ func (d *differ) dropVPCs(ctx context.Context) error {
 		for _, attr := range []string{attributeSupport, attributeHostnames} {
 			delete(a.attributes, name+" "+attr)
 		}
-		in := func(vpc *string) bool { return str(vpc) == id }
+		in := func(vpc *string) bool { return wire.Value(vpc) == id }
 		maps.DeleteFunc(a.subnets, func(_ string, x wire.Subnet) bool { return in(x.VpcId) })
 		maps.DeleteFunc(a.tables, func(_ string, x wire.RouteTable) bool { return in(x.VpcId) })
 		maps.DeleteFunc(a.groups, func(_ string, x wire.SecurityGroup) bool { return in(x.VpcId) })
@@ -128,11 +128,11 @@ func (d *differ) dropVPCs(ctx context.Context) error {
 func (d *differ) keepInstance(want Instance, is wire.Instance, dropSubnet, dropVolume map[string]bool) bool {
 	subnet, stands := d.acc.subnets[want.Subnet]
 	switch {
-	case !stands || dropSubnet[want.Subnet] || str(is.SubnetId) != str(subnet.SubnetId):
-	case str(is.KeyName) != want.KeyName:
-	case str(is.ImageId) != d.acc.images[imageName(want.Image)]:
-	case tag(is.Tags, tagLaunch) != d.lab.launchDigest(want):
-	case want.PrivateIP.IsValid() && str(is.PrivateIpAddress) != want.PrivateIP.String():
+	case !stands || dropSubnet[want.Subnet] || wire.Value(is.SubnetId) != wire.Value(subnet.SubnetId):
+	case wire.Value(is.KeyName) != want.KeyName:
+	case wire.Value(is.ImageId) != d.acc.images[imageName(want.Image)]:
+	case wire.TagValue(is.Tags, tagLaunch) != d.lab.launchDigest(want):
+	case want.PrivateIP.IsValid() && wire.Value(is.PrivateIpAddress) != want.PrivateIP.String():
 	default:
 		return d.sameVolumes(want, is, dropVolume)
 	}
@@ -148,7 +148,7 @@ func (d *differ) sameVolumes(want Instance, is wire.Instance, drop map[string]bo
 		if i < 0 && isAttached(is, v) {
 			return false
 		}
-		if i >= 0 && tag(v.Tags, sim.TagMount) != want.Mounts[i].Path {
+		if i >= 0 && wire.TagValue(v.Tags, sim.TagMount) != want.Mounts[i].Path {
 			return false
 		}
 	}
@@ -172,8 +172,8 @@ func (d *differ) awaitDying() {
 }
 
 func termination(i wire.Instance) Change {
-	id := str(i.InstanceId)
-	return Change{Verb: Delete, Kind: "instance", Name: cmpOr(tag(i.Tags, sim.TagName), id), DestroysData: true, ends: id,
+	id := wire.Value(i.InstanceId)
+	return Change{Verb: Delete, Kind: "instance", Name: cmpOr(wire.TagValue(i.Tags, sim.TagName), id), DestroysData: true, ends: id,
 		do: func(ctx context.Context, r *run) error { return r.terminate(ctx, id) }}
 }
 
@@ -184,14 +184,14 @@ func (d *differ) dropStrangers(ctx context.Context, subnets map[string]bool) err
 	}
 	var ids []string
 	for _, name := range sortedKeys(subnets) {
-		ids = append(ids, str(d.acc.subnets[name].SubnetId))
+		ids = append(ids, wire.Value(d.acc.subnets[name].SubnetId))
 	}
 	var out wire.DescribeInstancesResult
 	if err := ask(ctx, d.api, query{"DescribeInstances", &wire.DescribeInstancesRequest{Filters: filter("subnet-id", ids...)}, &out}); err != nil {
 		return err
 	}
 	for _, i := range instancesOf(out) {
-		if tag(i.Tags, sim.TagLab) != d.lab.Name && stateOf(i) != sim.StateTerminated {
+		if wire.TagValue(i.Tags, sim.TagLab) != d.lab.Name && stateOf(i) != sim.StateTerminated {
 			c := termination(i)
 			c.ByHand = true
 			d.changes.List = append(d.changes.List, c)
@@ -205,21 +205,21 @@ func (d *differ) dropStrangers(ctx context.Context, subnets map[string]bool) err
 func (d *differ) leaveGroups(drop map[string]bool) {
 	gone := map[string]bool{}
 	for name := range drop {
-		gone[str(d.acc.groups[name].GroupId)] = true
+		gone[wire.Value(d.acc.groups[name].GroupId)] = true
 	}
 	for _, name := range sortedKeys(d.acc.instances) {
 		i := d.acc.instances[name]
 		var stay []string
 		for _, g := range i.SecurityGroups {
-			if !gone[str(g.GroupId)] {
-				stay = append(stay, str(g.GroupId))
+			if !gone[wire.Value(g.GroupId)] {
+				stay = append(stay, wire.Value(g.GroupId))
 			}
 		}
 		if len(stay) == len(i.SecurityGroups) {
 			continue
 		}
 		if len(stay) == 0 {
-			stay = []string{d.acc.defaults[str(i.VpcId)]}
+			stay = []string{d.acc.defaults[wire.Value(i.VpcId)]}
 		}
 		d.add(0, Update, "instance", name, func(ctx context.Context, r *run) error {
 			return r.do(ctx, "ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: i.InstanceId, Groups: stay}, nil)
@@ -235,20 +235,20 @@ func (d *differ) leaveGroups(drop map[string]bool) {
 // detach frees a gateway. EC2 refuses that while public addresses are mapped;
 // an instance gives its own back when it stops, and is started again later.
 func (d *differ) detach(g wire.InternetGateway) {
-	name := tag(g.Tags, sim.TagName)
+	name := wire.TagValue(g.Tags, sim.TagName)
 	for _, x := range g.Attachments {
 		for _, n := range sortedKeys(d.acc.instances) {
 			i := d.acc.instances[n]
-			if str(i.VpcId) != str(x.VpcId) || str(i.PublicIpAddress) == "" {
+			if wire.Value(i.VpcId) != wire.Value(x.VpcId) || wire.Value(i.PublicIpAddress) == "" {
 				continue
 			}
-			d.add(0, Stop, "instance", n, func(ctx context.Context, r *run) error { return r.stop(ctx, str(i.InstanceId)) })
+			d.add(0, Stop, "instance", n, func(ctx context.Context, r *run) error { return r.stop(ctx, wire.Value(i.InstanceId)) })
 			i.State = &wire.InstanceState{Name: ptr(string(sim.StateStopped))}
 			d.acc.instances[n] = i
 		}
 		d.add(0, Update, "internet-gateway", name, func(ctx context.Context, r *run) error {
 			return r.do(ctx, "DetachInternetGateway", &wire.DetachInternetGatewayRequest{InternetGatewayId: g.InternetGatewayId, VpcId: x.VpcId}, nil)
 		})
-		delete(d.acc.attached, str(x.VpcId))
+		delete(d.acc.attached, wire.Value(x.VpcId))
 	}
 }

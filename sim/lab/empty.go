@@ -21,11 +21,11 @@ func Empty(ctx context.Context, api API) (*Removal, error) {
 	d := &remover{api: api}
 	for _, a := range addresses.Addresses {
 		if a.AssociationId != nil {
-			d.add(Update, "elastic-ip", str(a.PublicIp), func(ctx context.Context, r *run) error {
+			d.add(Update, "elastic-ip", wire.Value(a.PublicIp), func(ctx context.Context, r *run) error {
 				return r.do(ctx, "DisassociateAddress", &wire.DisassociateAddressRequest{AssociationId: a.AssociationId}, nil)
 			})
 		}
-		d.drop("elastic-ip", str(a.AllocationId), a.Tags)
+		d.drop("elastic-ip", wire.Value(a.AllocationId), a.Tags)
 	}
 	for _, v := range vpcs.Vpcs {
 		if err := d.vpc(ctx, v); err != nil {
@@ -34,16 +34,16 @@ func Empty(ctx context.Context, api API) (*Removal, error) {
 	}
 	for _, g := range gateways.InternetGateways {
 		if len(g.Attachments) == 0 {
-			d.drop("internet-gateway", str(g.InternetGatewayId), g.Tags)
+			d.drop("internet-gateway", wire.Value(g.InternetGatewayId), g.Tags)
 		}
 	}
 	for _, v := range livingVolumes(volumes.Volumes) {
-		d.drop("volume", str(v.VolumeId), v.Tags)
+		d.drop("volume", wire.Value(v.VolumeId), v.Tags)
 	}
 	out := &Removal{}
 	for _, k := range keys.KeyPairs {
-		d.drop("key-pair", str(k.KeyName), k.Tags)
-		out.Keys = append(out.Keys, str(k.KeyName))
+		d.drop("key-pair", wire.Value(k.KeyName), k.Tags)
+		out.Keys = append(out.Keys, wire.Value(k.KeyName))
 	}
 	out.Changes = Changes{List: d.list, lab: &Lab{}, acc: &account{}}
 	return out, nil

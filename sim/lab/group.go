@@ -15,7 +15,7 @@ import (
 
 func (d *differ) group(g SecurityGroup) {
 	if is, ok := d.acc.groups[g.Name]; ok {
-		d.changes.known("security-group", g.Name, str(is.GroupId))
+		d.changes.known("security-group", g.Name, wire.Value(is.GroupId))
 		return
 	}
 	d.add(StepInstances, Create, "security-group", g.Name, func(ctx context.Context, r *run) error {
@@ -24,7 +24,7 @@ func (d *differ) group(g SecurityGroup) {
 			VpcId: ptr(r.id("vpc", g.VPC)), TagSpecifications: r.tags("security-group", g.Name)}, &out); err != nil {
 			return err
 		}
-		r.learn("security-group", g.Name, str(out.GroupId))
+		r.learn("security-group", g.Name, wire.Value(out.GroupId))
 		return nil
 	})
 }
@@ -103,15 +103,15 @@ func (r *run) permissions(ctx context.Context, action, group string, perms []wir
 func (d *differ) revokeReferences(drop map[string]bool) {
 	gone := map[string]bool{}
 	for name := range drop {
-		gone[str(d.acc.groups[name].GroupId)] = true
+		gone[wire.Value(d.acc.groups[name].GroupId)] = true
 	}
 	for _, name := range sortedKeys(d.acc.groups) {
 		g := d.acc.groups[name]
 		revoke := func(action string, perms []wire.IpPermission) []wire.IpPermission {
-			refs, rest := splitPairs(perms, func(p wire.UserIdGroupPair) bool { return drop[name] || gone[str(p.GroupId)] })
+			refs, rest := splitPairs(perms, func(p wire.UserIdGroupPair) bool { return drop[name] || gone[wire.Value(p.GroupId)] })
 			if len(refs) > 0 {
 				d.add(0, Update, "security-group", name, func(ctx context.Context, r *run) error {
-					return r.permissions(ctx, action, str(g.GroupId), refs)
+					return r.permissions(ctx, action, wire.Value(g.GroupId), refs)
 				})
 			}
 			return rest
@@ -188,22 +188,22 @@ func (r Rule) permission(run *run) wire.IpPermission {
 func (d *differ) described(perms []wire.IpPermission) map[string]Rule {
 	names := map[string]string{}
 	for name, g := range d.acc.groups {
-		names[str(g.GroupId)] = name
+		names[wire.Value(g.GroupId)] = name
 	}
 	out := map[string]Rule{}
 	for _, p := range perms {
-		r := Rule{Protocol: protocolNumber(str(p.IpProtocol)), From: -1, To: -1}
+		r := Rule{Protocol: protocolNumber(wire.Value(p.IpProtocol)), From: -1, To: -1}
 		if p.FromPort != nil && r.Protocol != sim.ProtocolAll {
-			r.From, r.To = *p.FromPort, val(p.ToPort)
+			r.From, r.To = *p.FromPort, wire.Value(p.ToPort)
 		}
 		for _, c := range p.IpRanges {
 			x := r
-			x.CIDR, _, _ = sim.ParseCIDR(str(c.CidrIp))
+			x.CIDR, _, _ = sim.ParseCIDR(wire.Value(c.CidrIp))
 			out[x.key()] = x
 		}
 		for _, g := range p.UserIdGroupPairs {
 			x := r
-			x.Group = cmpOr(names[str(g.GroupId)], str(g.GroupId))
+			x.Group = cmpOr(names[wire.Value(g.GroupId)], wire.Value(g.GroupId))
 			out[x.key()] = x
 		}
 	}

@@ -46,7 +46,7 @@ func (d *differ) keys() {
 		case x.KeyName == "":
 		case !ok:
 			state[x.KeyName] = Create
-		case tag(is.Tags, sim.TagLab) == d.lab.Name && !d.keyUsed(x.KeyName) && d.opts.HasKey != nil && !d.opts.HasKey(x.KeyName):
+		case wire.TagValue(is.Tags, sim.TagLab) == d.lab.Name && !d.keyUsed(x.KeyName) && d.opts.HasKey != nil && !d.opts.HasKey(x.KeyName):
 			state[x.KeyName] = Update
 		}
 	}
@@ -62,14 +62,14 @@ func (d *differ) keys() {
 				TagSpecifications: r.tags("key-pair", name)}, &out); err != nil {
 				return err
 			}
-			return r.opts.SaveKey(name, str(out.KeyMaterial))
+			return r.opts.SaveKey(name, wire.Value(out.KeyMaterial))
 		})
 	}
 }
 
 func (d *differ) keyUsed(name string) bool {
 	for _, i := range d.acc.instances {
-		if str(i.KeyName) == name {
+		if wire.Value(i.KeyName) == name {
 			return true
 		}
 	}
@@ -80,13 +80,13 @@ func (d *differ) volume(v Volume) {
 	mount := d.lab.mountOf(v.Name)
 	is, ok := d.acc.volumes[v.Name]
 	if ok {
-		d.changes.known("volume", v.Name, str(is.VolumeId))
-		if tag(is.Tags, sim.TagMount) != mount {
+		d.changes.known("volume", v.Name, wire.Value(is.VolumeId))
+		if wire.TagValue(is.Tags, sim.TagMount) != mount {
 			change := map[string]*string{sim.TagMount: &mount}
 			if mount == "" {
 				change[sim.TagMount] = nil
 			}
-			d.retag(StepInstances, "volume", v.Name, str(is.VolumeId), change)
+			d.retag(StepInstances, "volume", v.Name, wire.Value(is.VolumeId), change)
 		}
 		return
 	}
@@ -100,7 +100,7 @@ func (d *differ) volume(v Volume) {
 			VolumeType: &v.Type, TagSpecifications: specs}, &out); err != nil {
 			return err
 		}
-		r.learn("volume", v.Name, str(out.VolumeId))
+		r.learn("volume", v.Name, wire.Value(out.VolumeId))
 		return nil
 	})
 }
@@ -146,7 +146,7 @@ func (d *differ) instance(x Instance) {
 		d.add(StepInstances, Create, "instance", x.Name, func(ctx context.Context, r *run) error { return r.launch(ctx, x) })
 		return
 	}
-	id := str(is.InstanceId)
+	id := wire.Value(is.InstanceId)
 	d.changes.known("instance", x.Name, id)
 	d.instanceGroups(x, is)
 	d.instanceTags(x, is)
@@ -157,14 +157,14 @@ func (d *differ) instance(x Instance) {
 	switch state := stateOf(is); {
 	case d.detached(x, is) != nil:
 		restart(sim.Cmd("attach-volume %s", strings.Join(d.detached(x, is), ", ")))
-	case str(is.InstanceType) != x.Type:
+	case wire.Value(is.InstanceType) != x.Type:
 		restart(sim.Cmd("instance_type %s", x.Type))
-	case tag(is.Tags, sim.TagHostname) != x.Hostname: // which a guest is born with
+	case wire.TagValue(is.Tags, sim.TagHostname) != x.Hostname: // which a guest is born with
 		restart(sim.Cmd("hostname %s", cmp.Or(x.Hostname, "-")))
 	case state == sim.StateStopped || state == sim.StateStopping:
 		d.add(StepInstances, Start, "instance", x.Name, func(ctx context.Context, r *run) error { return r.start(ctx, id) })
 		d.detail(sim.Cmd("start"))
-	case state == sim.StateRunning && d.lab.Public(x) && str(is.PublicIpAddress) == "":
+	case state == sim.StateRunning && d.lab.Public(x) && wire.Value(is.PublicIpAddress) == "":
 		// an Elastic IP address was taken away, and EC2 gives another one at a start only
 		restart(sim.T("stop and start, for a public address"))
 	}
@@ -173,7 +173,7 @@ func (d *differ) instance(x Instance) {
 // detached names the volumes that an instance is to have and that nobody has.
 func (d *differ) detached(x Instance, is wire.Instance) (names []string) {
 	for _, m := range x.Mounts {
-		if v, ok := d.acc.volumes[m.Volume]; ok && !isAttached(is, v) && str(v.State) == string(sim.VolumeAvailable) {
+		if v, ok := d.acc.volumes[m.Volume]; ok && !isAttached(is, v) && wire.Value(v.State) == string(sim.VolumeAvailable) {
 			names = append(names, m.Volume)
 		}
 	}
@@ -182,7 +182,7 @@ func (d *differ) detached(x Instance, is wire.Instance) (names []string) {
 
 func isAttached(i wire.Instance, v wire.Volume) bool {
 	return slices.ContainsFunc(i.BlockDeviceMappings, func(b wire.InstanceBlockDeviceMapping) bool {
-		return b.Ebs != nil && str(b.Ebs.VolumeId) == str(v.VolumeId)
+		return b.Ebs != nil && wire.Value(b.Ebs.VolumeId) == wire.Value(v.VolumeId)
 	})
 }
 
@@ -191,13 +191,13 @@ func isAttached(i wire.Instance, v wire.Volume) bool {
 func (d *differ) instanceGroups(x Instance, is wire.Instance) {
 	want, now := map[string]bool{}, map[string]bool{}
 	for _, g := range x.Groups {
-		want[str(d.acc.groups[g].GroupId)] = true // "": a new one
+		want[wire.Value(d.acc.groups[g].GroupId)] = true // "": a new one
 	}
 	if len(x.Groups) == 0 {
-		want[d.acc.defaults[str(is.VpcId)]] = true
+		want[d.acc.defaults[wire.Value(is.VpcId)]] = true
 	}
 	for _, g := range is.SecurityGroups {
-		now[str(g.GroupId)] = true
+		now[wire.Value(g.GroupId)] = true
 	}
 	if maps.Equal(want, now) {
 		return
@@ -205,7 +205,7 @@ func (d *differ) instanceGroups(x Instance, is wire.Instance) {
 	d.add(StepInstances, Update, "instance", x.Name, func(ctx context.Context, r *run) error {
 		ids := r.groups(x)
 		if len(ids) == 0 {
-			ids = []string{d.acc.defaults[str(is.VpcId)]}
+			ids = []string{d.acc.defaults[wire.Value(is.VpcId)]}
 		}
 		return r.do(ctx, "ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: is.InstanceId, Groups: ids}, nil)
 	})
@@ -217,17 +217,17 @@ func (d *differ) instanceGroups(x Instance, is wire.Instance) {
 func (d *differ) instanceTags(x Instance, is wire.Instance) {
 	change := map[string]*string{}
 	for k, v := range x.Tags {
-		if !slices.ContainsFunc(is.Tags, func(t wire.Tag) bool { return str(t.Key) == k && str(t.Value) == v }) {
+		if !slices.ContainsFunc(is.Tags, func(t wire.Tag) bool { return wire.Value(t.Key) == k && wire.Value(t.Value) == v }) {
 			change[k] = &v
 		}
 	}
 	for _, t := range is.Tags {
-		if _, ok := x.Tags[str(t.Key)]; !ok && reservedTag(str(t.Key)) == "" {
-			change[str(t.Key)] = nil
+		if _, ok := x.Tags[wire.Value(t.Key)]; !ok && reservedTag(wire.Value(t.Key)) == "" {
+			change[wire.Value(t.Key)] = nil
 		}
 	}
 	if len(change) > 0 {
-		d.retag(StepInstances, "instance", x.Name, str(is.InstanceId), change)
+		d.retag(StepInstances, "instance", x.Name, wire.Value(is.InstanceId), change)
 		d.detail(sim.Cmd("labels %s", strings.Join(sortedKeys(change), ", ")))
 	}
 }

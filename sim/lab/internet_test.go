@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"labsim/sim"
+	"labsim/sim/ec2/wire"
 )
 
 // internet: real is a tag of the gateway: it comes and goes with the file, and
@@ -17,7 +18,7 @@ func TestInternet(t *testing.T) {
 	real := strings.Replace(offline, "x-labsim:\n", "x-labsim:\n  internet: real\n", 1)
 	other := strings.NewReplacer("name: custom-vpc", "name: other", "10.0.", "10.9.", "key_name: lab", "key_name: other").Replace(offline)
 	is := func(name, lab string) string {
-		return tag(r.account(lab).gateways["lab"].Tags, sim.TagInternet)
+		return wire.TagValue(r.account(lab).gateways["lab"].Tags, sim.TagInternet)
 	}
 	r.up(load(t, other))
 	for _, step := range []struct {
@@ -42,7 +43,7 @@ func TestInternet(t *testing.T) {
 	}
 	fresh := newRegion(t)
 	fresh.up(load(t, real))
-	if got := tag(fresh.account("custom-vpc").gateways["lab"].Tags, sim.TagInternet); got != "real" {
+	if got := wire.TagValue(fresh.account("custom-vpc").gateways["lab"].Tags, sim.TagInternet); got != "real" {
 		t.Errorf("a gateway made with the lab has the tag %q", got)
 	}
 }

@@ -53,7 +53,7 @@ func (r *run) launch(ctx context.Context, x Instance) error {
 	if err := r.do(ctx, "RunInstances", in, &out); err != nil {
 		return err
 	}
-	r.learn("instance", x.Name, str(out.Instances[0].InstanceId))
+	r.learn("instance", x.Name, wire.Value(out.Instances[0].InstanceId))
 	return nil
 }
 
@@ -86,11 +86,11 @@ func (r *run) stop(ctx context.Context, id string) error {
 // restart changes what of an instance can be changed only while it is stopped:
 // its type, its volumes, the name that its guest gives itself.
 func (r *run) restart(ctx context.Context, x Instance, is wire.Instance) error {
-	id := str(is.InstanceId)
+	id := wire.Value(is.InstanceId)
 	if err := r.stop(ctx, id); err != nil {
 		return err
 	}
-	if str(is.InstanceType) != x.Type {
+	if wire.Value(is.InstanceType) != x.Type {
 		if err := r.do(ctx, "ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: &id,
 			InstanceType: &wire.AttributeValue{Value: &x.Type}}, nil); err != nil {
 			return err
@@ -106,9 +106,9 @@ func (r *run) restart(ctx context.Context, x Instance, is wire.Instance) error {
 }
 
 func (r *run) setHostname(ctx context.Context, x Instance, is wire.Instance) error {
-	of, tags := []string{str(is.InstanceId)}, []wire.Tag{{Key: ptr(sim.TagHostname), Value: &x.Hostname}}
+	of, tags := []string{wire.Value(is.InstanceId)}, []wire.Tag{{Key: ptr(sim.TagHostname), Value: &x.Hostname}}
 	switch {
-	case tag(is.Tags, sim.TagHostname) == x.Hostname:
+	case wire.TagValue(is.Tags, sim.TagHostname) == x.Hostname:
 		return nil
 	case x.Hostname == "":
 		tags[0].Value = nil

@@ -34,29 +34,29 @@ func TestMend(t *testing.T) {
 		}, []string{"4 update security-group db"}},
 		{"rule for a stranger's group", func(r *region, a *account) {
 			r.must("AuthorizeSecurityGroupIngress", &wire.AuthorizeSecurityGroupIngressRequest{GroupId: a.groups["db"].GroupId, IpPermissions: []wire.IpPermission{{
-				IpProtocol: ptr("-1"), UserIdGroupPairs: []wire.UserIdGroupPair{{GroupId: ptr(a.defaults[str(a.vpcs["lab"].VpcId)])}}}}}, nil)
+				IpProtocol: ptr("-1"), UserIdGroupPairs: []wire.UserIdGroupPair{{GroupId: ptr(a.defaults[wire.Value(a.vpcs["lab"].VpcId)])}}}}}, nil)
 		}, []string{"4 update security-group db"}},
 		{"instance terminated", func(r *region, a *account) {
-			r.must("TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: []string{str(a.instances["db"].InstanceId)}}, nil)
+			r.must("TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: []string{wire.Value(a.instances["db"].InstanceId)}}, nil)
 			r.machine()
 		}, []string{"4 create instance db"}},
 		{"instance is shutting down", func(r *region, a *account) {
-			r.must("TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: []string{str(a.instances["db"].InstanceId)}}, nil)
+			r.must("TerminateInstances", &wire.TerminateInstancesRequest{InstanceIds: []string{wire.Value(a.instances["db"].InstanceId)}}, nil)
 		}, []string{"0 delete instance db", "4 create instance db"}},
 		{"instance stopped", func(r *region, a *account) {
-			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{str(a.instances["web"].InstanceId)}}, nil)
+			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{wire.Value(a.instances["web"].InstanceId)}}, nil)
 			r.machine()
 		}, []string{"4 start instance web"}},
 		{"instance is stopping", func(r *region, a *account) {
-			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{str(a.instances["web"].InstanceId)}}, nil)
+			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{wire.Value(a.instances["web"].InstanceId)}}, nil)
 		}, []string{"4 start instance web"}},
 		{"volume detached", func(r *region, a *account) {
-			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{str(a.instances["db"].InstanceId)}}, nil)
+			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{wire.Value(a.instances["db"].InstanceId)}}, nil)
 			r.machine()
 			r.must("DetachVolume", &wire.DetachVolumeRequest{VolumeId: a.volumes["db-data"].VolumeId}, nil)
 		}, []string{"4 update instance db"}},
 		{"volume deleted", func(r *region, a *account) {
-			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{str(a.instances["db"].InstanceId)}}, nil)
+			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: []string{wire.Value(a.instances["db"].InstanceId)}}, nil)
 			r.machine()
 			r.must("DetachVolume", &wire.DetachVolumeRequest{VolumeId: a.volumes["db-data"].VolumeId}, nil)
 			r.must("DeleteVolume", &wire.DeleteVolumeRequest{VolumeId: a.volumes["db-data"].VolumeId}, nil)
@@ -69,19 +69,19 @@ func TestMend(t *testing.T) {
 			r.must("ReleaseAddress", &wire.ReleaseAddressRequest{AllocationId: out.AllocationId}, nil)
 		}, []string{"4 update instance web"}},
 		{"other groups", func(r *region, a *account) {
-			r.must("ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: a.instances["db"].InstanceId, Groups: []string{str(a.groups["web"].GroupId)}}, nil)
+			r.must("ModifyInstanceAttribute", &wire.ModifyInstanceAttributeRequest{InstanceId: a.instances["db"].InstanceId, Groups: []string{wire.Value(a.groups["web"].GroupId)}}, nil)
 		}, []string{"4 update instance db"}},
 		{"tag added", func(r *region, a *account) {
-			r.must("CreateTags", &wire.CreateTagsRequest{Resources: []string{str(a.instances["db"].InstanceId)}, Tags: []wire.Tag{{Key: ptr("a"), Value: ptr("b")}}}, nil)
+			r.must("CreateTags", &wire.CreateTagsRequest{Resources: []string{wire.Value(a.instances["db"].InstanceId)}, Tags: []wire.Tag{{Key: ptr("a"), Value: ptr("b")}}}, nil)
 		}, []string{"4 update instance db"}},
 		{"subnet at a table of somebody's", func(r *region, a *account) {
 			var out wire.CreateRouteTableResult
 			r.must("CreateRouteTable", &wire.CreateRouteTableRequest{VpcId: a.vpcs["lab"].VpcId}, &out)
-			id := a.associations[str(a.subnets["public"].SubnetId)].id
+			id := a.associations[wire.Value(a.subnets["public"].SubnetId)].id
 			r.must("ReplaceRouteTableAssociation", &wire.ReplaceRouteTableAssociationRequest{AssociationId: &id, RouteTableId: out.RouteTable.RouteTableId}, nil)
 		}, []string{"3 update association public"}},
 		{"gateway replaced by one of somebody's", func(r *region, a *account) {
-			web := []string{str(a.instances["web"].InstanceId)}
+			web := []string{wire.Value(a.instances["web"].InstanceId)}
 			r.must("StopInstances", &wire.StopInstancesRequest{InstanceIds: web}, nil)
 			r.machine()
 			r.must("DetachInternetGateway", &wire.DetachInternetGatewayRequest{InternetGatewayId: a.gateways["lab"].InternetGatewayId, VpcId: a.vpcs["lab"].VpcId}, nil)

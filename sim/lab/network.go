@@ -17,11 +17,11 @@ func (d *differ) vpc(v VPC) {
 				TagSpecifications: r.tags("vpc", v.Name)}, &out); err != nil {
 				return err
 			}
-			r.learn("vpc", v.Name, str(out.Vpc.VpcId))
+			r.learn("vpc", v.Name, wire.Value(out.Vpc.VpcId))
 			return nil
 		})
 	} else {
-		d.changes.known("vpc", v.Name, str(is.VpcId))
+		d.changes.known("vpc", v.Name, wire.Value(is.VpcId))
 	}
 	d.vpcAttribute(v, attributeSupport, v.DNSSupport, true)
 	d.vpcAttribute(v, attributeHostnames, v.DNSHostnames, false)
@@ -68,11 +68,11 @@ func (d *differ) gateway(v VPC) {
 			if err := r.do(ctx, "CreateInternetGateway", &wire.CreateInternetGatewayRequest{TagSpecifications: tags}, &out); err != nil {
 				return err
 			}
-			r.learn("internet-gateway", v.Name, str(out.InternetGateway.InternetGatewayId))
+			r.learn("internet-gateway", v.Name, wire.Value(out.InternetGateway.InternetGatewayId))
 			return nil
 		})
 	} else {
-		d.changes.known("internet-gateway", v.Name, str(is.InternetGatewayId))
+		d.changes.known("internet-gateway", v.Name, wire.Value(is.InternetGatewayId))
 		d.internet(v, is)
 	}
 	if attached {
@@ -91,7 +91,7 @@ func (d *differ) gateway(v VPC) {
 
 // internet opens a gateway that stands to the real internet, or shuts it off.
 func (d *differ) internet(v VPC, is wire.InternetGateway) {
-	real := tag(is.Tags, sim.TagInternet) == sim.InternetReal
+	real := wire.TagValue(is.Tags, sim.TagInternet) == sim.InternetReal
 	if real == d.lab.Internet {
 		return
 	}
@@ -99,7 +99,7 @@ func (d *differ) internet(v VPC, is wire.InternetGateway) {
 	if d.lab.Internet {
 		want = ptr(sim.InternetReal)
 	}
-	d.retag(StepRoutes, "internet-gateway", v.Name, str(is.InternetGatewayId), map[string]*string{sim.TagInternet: want})
+	d.retag(StepRoutes, "internet-gateway", v.Name, wire.Value(is.InternetGatewayId), map[string]*string{sim.TagInternet: want})
 }
 
 func (d *differ) subnet(s Subnet) {
@@ -111,13 +111,13 @@ func (d *differ) subnet(s Subnet) {
 				AvailabilityZone: ptr(r.zone(s.Zone)), TagSpecifications: r.tags("subnet", s.Name)}, &out); err != nil {
 				return err
 			}
-			r.learn("subnet", s.Name, str(out.Subnet.SubnetId))
+			r.learn("subnet", s.Name, wire.Value(out.Subnet.SubnetId))
 			return nil
 		})
 	} else {
-		d.changes.known("subnet", s.Name, str(is.SubnetId))
+		d.changes.known("subnet", s.Name, wire.Value(is.SubnetId))
 	}
-	if val(is.MapPublicIpOnLaunch) != s.MapPublicIP {
+	if wire.Value(is.MapPublicIpOnLaunch) != s.MapPublicIP {
 		d.add(StepSubnets, Update, "subnet", s.Name, func(ctx context.Context, r *run) error {
 			return r.do(ctx, "ModifySubnetAttribute", &wire.ModifySubnetAttributeRequest{SubnetId: ptr(r.id("subnet", s.Name)),
 				MapPublicIpOnLaunch: &wire.AttributeBooleanValue{Value: &s.MapPublicIP}}, nil)
@@ -134,18 +134,18 @@ func (d *differ) routeTable(t RouteTable) {
 				TagSpecifications: r.tags("route-table", t.Name)}, &out); err != nil {
 				return err
 			}
-			r.learn("route-table", t.Name, str(out.RouteTable.RouteTableId))
+			r.learn("route-table", t.Name, wire.Value(out.RouteTable.RouteTableId))
 			return nil
 		})
 	} else {
-		d.changes.known("route-table", t.Name, str(is.RouteTableId))
+		d.changes.known("route-table", t.Name, wire.Value(is.RouteTableId))
 	}
 	g, _, _ := d.acc.gatewayOf(t.VPC)
-	gateway := str(g.InternetGatewayId)
+	gateway := wire.Value(g.InternetGatewayId)
 	now := map[string]string{}
 	for _, r := range is.Routes {
-		if str(r.GatewayId) != "local" && r.DestinationCidrBlock != nil {
-			now[str(r.DestinationCidrBlock)] = str(r.GatewayId)
+		if wire.Value(r.GatewayId) != "local" && r.DestinationCidrBlock != nil {
+			now[wire.Value(r.DestinationCidrBlock)] = wire.Value(r.GatewayId)
 		}
 	}
 	for _, want := range t.Routes {
@@ -183,11 +183,11 @@ func (d *differ) route(t RouteTable, dest string, replace bool) {
 func (d *differ) association(s Subnet) {
 	var now association
 	if is, ok := d.acc.subnets[s.Name]; ok {
-		now = d.acc.associations[str(is.SubnetId)]
+		now = d.acc.associations[wire.Value(is.SubnetId)]
 	}
 	want, stands := d.acc.tables[s.RouteTable]
 	switch {
-	case s.RouteTable == "" && now.id == "", stands && now.table == str(want.RouteTableId):
+	case s.RouteTable == "" && now.id == "", stands && now.table == wire.Value(want.RouteTableId):
 	case s.RouteTable == "":
 		d.add(StepRoutes, Delete, "association", s.Name, func(ctx context.Context, r *run) error {
 			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: &now.id}, nil)
@@ -208,12 +208,12 @@ func (d *differ) association(s Subnet) {
 // disassociate frees the subnets of a table that goes.
 func (d *differ) disassociate(t wire.RouteTable) {
 	for _, a := range t.Associations {
-		if val(a.Main) {
+		if wire.Value(a.Main) {
 			continue
 		}
-		d.add(0, Delete, "association", tag(t.Tags, sim.TagName), func(ctx context.Context, r *run) error {
+		d.add(0, Delete, "association", wire.TagValue(t.Tags, sim.TagName), func(ctx context.Context, r *run) error {
 			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: a.RouteTableAssociationId}, nil)
 		})
-		delete(d.acc.associations, str(a.SubnetId))
+		delete(d.acc.associations, wire.Value(a.SubnetId))
 	}
 }

@@ -100,10 +100,10 @@ func observe(ctx context.Context, api API, lab string) (*account, error) {
 		images:   map[string]string{},
 	}
 	for _, k := range keys.KeyPairs {
-		a.keys[str(k.KeyName)] = k
+		a.keys[wire.Value(k.KeyName)] = k
 	}
 	for _, i := range images.Images {
-		a.images[str(i.Name)] = str(i.ImageId)
+		a.images[wire.Value(i.Name)] = wire.Value(i.ImageId)
 	}
 	a.sortInstances(instances)
 	return a, a.observeVPCs(ctx, api)
@@ -112,8 +112,8 @@ func observe(ctx context.Context, api API, lab string) (*account, error) {
 func (a *account) sortInstances(out wire.DescribeInstancesResult) {
 	a.instances, a.launched = map[string]wire.Instance{}, map[string][]string{}
 	for _, i := range instancesOf(out) {
-		name := tag(i.Tags, sim.TagName)
-		a.launched[name] = append(a.launched[name], str(i.InstanceId))
+		name := wire.TagValue(i.Tags, sim.TagName)
+		a.launched[name] = append(a.launched[name], wire.Value(i.InstanceId))
 		_, second := a.instances[name]
 		switch stateOf(i) {
 		case sim.StateTerminated:
@@ -137,7 +137,7 @@ func (a *account) observeVPCs(ctx context.Context, api API) error {
 	}
 	var ids []string
 	for _, name := range sortedKeys(a.vpcs) {
-		ids = append(ids, str(a.vpcs[name].VpcId))
+		ids = append(ids, wire.Value(a.vpcs[name].VpcId))
 	}
 	var tables wire.DescribeRouteTablesResult
 	var gateways wire.DescribeInternetGatewaysResult
@@ -153,17 +153,17 @@ func (a *account) observeVPCs(ctx context.Context, api API) error {
 	for _, t := range tables.RouteTables {
 		for _, x := range t.Associations {
 			if x.SubnetId != nil {
-				a.associations[*x.SubnetId] = association{str(x.RouteTableAssociationId), str(t.RouteTableId)}
+				a.associations[*x.SubnetId] = association{wire.Value(x.RouteTableAssociationId), wire.Value(t.RouteTableId)}
 			}
 		}
 	}
 	for _, g := range gateways.InternetGateways {
 		for _, x := range g.Attachments {
-			a.attached[str(x.VpcId)] = g
+			a.attached[wire.Value(x.VpcId)] = g
 		}
 	}
 	for _, g := range groups.SecurityGroups {
-		a.defaults[str(g.VpcId)] = str(g.GroupId)
+		a.defaults[wire.Value(g.VpcId)] = wire.Value(g.GroupId)
 	}
 	return a.readAttributes(ctx, api)
 }
@@ -177,7 +177,7 @@ func (a *account) readAttributes(ctx context.Context, api API) error {
 			}
 			for _, x := range []*wire.AttributeBooleanValue{out.EnableDnsSupport, out.EnableDnsHostnames} {
 				if x != nil {
-					a.attributes[name+" "+attr] = val(x.Value)
+					a.attributes[name+" "+attr] = wire.Value(x.Value)
 				}
 			}
 		}
@@ -188,7 +188,7 @@ func (a *account) readAttributes(ctx context.Context, api API) error {
 // gatewayOf returns the gateway through which a VPC of the lab goes out: the
 // one that is attached, even if it was made by hand, else the lab's own.
 func (a *account) gatewayOf(vpc string) (g wire.InternetGateway, attached, ok bool) {
-	if g, ok = a.attached[str(a.vpcs[vpc].VpcId)]; ok {
+	if g, ok = a.attached[wire.Value(a.vpcs[vpc].VpcId)]; ok {
 		return g, true, true
 	}
 	g, ok = a.gateways[vpc]
@@ -197,7 +197,7 @@ func (a *account) gatewayOf(vpc string) (g wire.InternetGateway, attached, ok bo
 
 // livingVolumes leaves out those that are about to be gone.
 func livingVolumes(list []wire.Volume) []wire.Volume {
-	return slices.DeleteFunc(list, func(v wire.Volume) bool { return str(v.State) == "deleting" || str(v.State) == "deleted" })
+	return slices.DeleteFunc(list, func(v wire.Volume) bool { return wire.Value(v.State) == "deleting" || wire.Value(v.State) == "deleted" })
 }
 
 func instancesOf(out wire.DescribeInstancesResult) []wire.Instance {
@@ -212,34 +212,16 @@ func stateOf(i wire.Instance) sim.InstanceState {
 	if i.State == nil {
 		return ""
 	}
-	return sim.InstanceState(str(i.State.Name))
+	return sim.InstanceState(wire.Value(i.State.Name))
 }
 
 // byName indexes rows; of two that have the same name the first one counts.
 func byName[T any](list []T, tags func(T) []wire.Tag) map[string]T {
 	out := make(map[string]T, len(list))
 	for _, x := range slices.Backward(list) {
-		out[tag(tags(x), sim.TagName)] = x
+		out[wire.TagValue(tags(x), sim.TagName)] = x
 	}
 	return out
 }
 
-func tag(tags []wire.Tag, key string) string {
-	i := slices.IndexFunc(tags, func(t wire.Tag) bool { return str(t.Key) == key })
-	if i < 0 {
-		return ""
-	}
-	return str(tags[i].Value)
-}
-
 func ptr[T any](x T) *T { return &x }
-
-func str(p *string) string { return val(p) }
-
-func val[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}

@@ -68,7 +68,7 @@ func TestServiceInUserData(t *testing.T) {
 	r.up(l)
 	var out wire.InstanceAttribute
 	r.must("DescribeInstanceAttribute", &wire.DescribeInstanceAttributeRequest{InstanceId: r.account(l.Name).instances["a"].InstanceId, Attribute: ptr("userData")}, &out)
-	data, err := base64.StdEncoding.DecodeString(str(out.UserData.Value))
+	data, err := base64.StdEncoding.DecodeString(wire.Value(out.UserData.Value))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ type description struct {
 }
 
 func (d *description) add(k Kind, id *string, tags []wire.Tag) *Resource {
-	r := &Resource{Kind: k, ID: val(id), Name: tag(tags, sim.TagName), attrs: map[string]attribute{}}
+	r := &Resource{Kind: k, ID: wire.Value(id), Name: wire.TagValue(tags, sim.TagName), attrs: map[string]attribute{}}
 	d.out.All = append(d.out.All, r)
 	return r
 }
@@ -80,12 +80,12 @@ func (d *description) add(k Kind, id *string, tags []wire.Tag) *Resource {
 func (d *description) facts() *Facts {
 	for _, v := range d.vpcs.Vpcs {
 		r := d.add(KindVPC, v.VpcId, v.Tags)
-		r.set("cidr", val(v.CidrBlock))
-		r.set("free-cidr", d.freeCIDR(r.ID, val(v.CidrBlock)))
+		r.set("cidr", wire.Value(v.CidrBlock))
+		r.set("free-cidr", d.freeCIDR(r.ID, wire.Value(v.CidrBlock)))
 		r.set("gateway", d.gatewayOf(r.ID))
 		for _, g := range d.groups.SecurityGroups {
-			if val(g.VpcId) == r.ID && val(g.GroupName) == "default" {
-				r.set("default-group", val(g.GroupId))
+			if wire.Value(g.VpcId) == r.ID && wire.Value(g.GroupName) == "default" {
+				r.set("default-group", wire.Value(g.GroupId))
 			}
 		}
 	}
@@ -95,21 +95,21 @@ func (d *description) facts() *Facts {
 	for _, g := range d.gateways.InternetGateways {
 		r := d.add(KindInternetGateway, g.InternetGatewayId, g.Tags)
 		for _, a := range g.Attachments {
-			r.set("vpc", val(a.VpcId))
+			r.set("vpc", wire.Value(a.VpcId))
 		}
 	}
 	for _, t := range d.tables.RouteTables {
 		r := d.add(KindRouteTable, t.RouteTableId, t.Tags)
-		r.set("vpc", val(t.VpcId))
+		r.set("vpc", wire.Value(t.VpcId))
 		r.set("main", strconv.FormatBool(isMain(t)))
 		if route, ok := defaultRoute(t); ok {
-			r.set("gateway", val(route.GatewayId))
+			r.set("gateway", wire.Value(route.GatewayId))
 		}
 	}
 	for _, g := range d.groups.SecurityGroups {
 		r := d.add(KindSecurityGroup, g.GroupId, g.Tags)
-		r.Name = val(g.GroupName)
-		r.set("vpc", val(g.VpcId))
+		r.Name = wire.Value(g.GroupName)
+		r.set("vpc", wire.Value(g.VpcId))
 	}
 	for _, x := range d.instances.Reservations {
 		for _, i := range x.Instances {
@@ -126,21 +126,21 @@ func (d *description) facts() *Facts {
 func (d *description) rest() {
 	for _, v := range d.volumes.Volumes {
 		r := d.add(KindVolume, v.VolumeId, v.Tags)
-		r.set("size", strconv.Itoa(val(v.Size)))
-		r.set("type", val(v.VolumeType))
-		r.set("state", val(v.State))
-		r.set("zone", val(v.AvailabilityZone))
+		r.set("size", strconv.Itoa(wire.Value(v.Size)))
+		r.set("type", wire.Value(v.VolumeType))
+		r.set("state", wire.Value(v.State))
+		r.set("zone", wire.Value(v.AvailabilityZone))
 		for _, a := range v.Attachments {
-			r.set("instance", val(a.InstanceId))
+			r.set("instance", wire.Value(a.InstanceId))
 		}
 	}
 	for _, k := range d.keys.KeyPairs {
-		d.add(KindKeyPair, k.KeyName, k.Tags).Name = val(k.KeyName)
+		d.add(KindKeyPair, k.KeyName, k.Tags).Name = wire.Value(k.KeyName)
 	}
 	for _, a := range d.addresses.Addresses {
 		r := d.add(KindAddress, a.AllocationId, a.Tags)
-		r.set("public-ip", val(a.PublicIp))
-		r.set("instance", val(a.InstanceId))
+		r.set("public-ip", wire.Value(a.PublicIp))
+		r.set("instance", wire.Value(a.InstanceId))
 	}
 }
 
@@ -148,30 +148,30 @@ func (d *description) rest() {
 func (d *description) instance(i wire.Instance) {
 	state := ""
 	if i.State != nil {
-		state = val(i.State.Name)
+		state = wire.Value(i.State.Name)
 	}
 	if state == string(sim.StateTerminated) || state == string(sim.StateShuttingDown) {
 		return
 	}
 	r := d.add(KindInstance, i.InstanceId, i.Tags)
 	r.set("state", state)
-	r.set("type", val(i.InstanceType))
-	if t, ok := sim.InstanceTypeNamed(val(i.InstanceType)); ok {
+	r.set("type", wire.Value(i.InstanceType))
+	if t, ok := sim.InstanceTypeNamed(wire.Value(i.InstanceType)); ok {
 		r.set("family", string(t.Family))
 	}
-	r.set("vpc", val(i.VpcId))
-	r.set("subnet", val(i.SubnetId))
-	r.set("private-ip", val(i.PrivateIpAddress))
-	r.set("public-ip", val(i.PublicIpAddress))
-	r.set("key", val(i.KeyName))
-	r.set("image", val(i.ImageId))
+	r.set("vpc", wire.Value(i.VpcId))
+	r.set("subnet", wire.Value(i.SubnetId))
+	r.set("private-ip", wire.Value(i.PrivateIpAddress))
+	r.set("public-ip", wire.Value(i.PublicIpAddress))
+	r.set("key", wire.Value(i.KeyName))
+	r.set("image", wire.Value(i.ImageId))
 	var groups, volumes []string
 	for _, g := range i.SecurityGroups {
-		groups = append(groups, val(g.GroupId))
+		groups = append(groups, wire.Value(g.GroupId))
 	}
 	for _, m := range i.BlockDeviceMappings {
-		if m.Ebs != nil && val(m.DeviceName) != val(i.RootDeviceName) {
-			volumes = append(volumes, val(m.Ebs.VolumeId))
+		if m.Ebs != nil && wire.Value(m.DeviceName) != wire.Value(i.RootDeviceName) {
+			volumes = append(volumes, wire.Value(m.Ebs.VolumeId))
 		}
 	}
 	r.set("security-groups", groups...)
@@ -182,20 +182,20 @@ func (d *description) instance(i wire.Instance) {
 // openToAll lists what groups let in from everywhere: tcp/22, tcp/0-65535, all.
 func (d *description) openToAll(groups []string) (out []string) {
 	for _, g := range d.groups.SecurityGroups {
-		if !slices.Contains(groups, val(g.GroupId)) {
+		if !slices.Contains(groups, wire.Value(g.GroupId)) {
 			continue
 		}
 		for _, p := range g.IpPermissions {
-			if !slices.ContainsFunc(p.IpRanges, func(r wire.IpRange) bool { return val(r.CidrIp) == sim.Everywhere.String() }) {
+			if !slices.ContainsFunc(p.IpRanges, func(r wire.IpRange) bool { return wire.Value(r.CidrIp) == sim.Everywhere.String() }) {
 				continue
 			}
-			switch ports := fmt.Sprintf("%d-%d", val(p.FromPort), val(p.ToPort)); {
-			case val(p.IpProtocol) == "-1":
+			switch ports := fmt.Sprintf("%d-%d", wire.Value(p.FromPort), wire.Value(p.ToPort)); {
+			case wire.Value(p.IpProtocol) == "-1":
 				out = append(out, "all")
-			case val(p.FromPort) == val(p.ToPort):
-				out = append(out, fmt.Sprintf("%s/%d", val(p.IpProtocol), val(p.FromPort)))
+			case wire.Value(p.FromPort) == wire.Value(p.ToPort):
+				out = append(out, fmt.Sprintf("%s/%d", wire.Value(p.IpProtocol), wire.Value(p.FromPort)))
 			default:
-				out = append(out, val(p.IpProtocol)+"/"+ports)
+				out = append(out, wire.Value(p.IpProtocol)+"/"+ports)
 			}
 		}
 	}
@@ -206,22 +206,22 @@ func (d *description) openToAll(groups []string) (out []string) {
 // uses, by association or as the VPC's main one.
 func (d *description) subnet(s wire.Subnet) {
 	r := d.add(KindSubnet, s.SubnetId, s.Tags)
-	r.set("cidr", val(s.CidrBlock))
-	r.set("vpc", val(s.VpcId))
-	r.set("zone", val(s.AvailabilityZone))
-	r.set("public-ip-on-launch", strconv.FormatBool(val(s.MapPublicIpOnLaunch)))
+	r.set("cidr", wire.Value(s.CidrBlock))
+	r.set("vpc", wire.Value(s.VpcId))
+	r.set("zone", wire.Value(s.AvailabilityZone))
+	r.set("public-ip-on-launch", strconv.FormatBool(wire.Value(s.MapPublicIpOnLaunch)))
 	table, association := d.tableOf(s)
-	r.set("route-table", val(table.RouteTableId))
+	r.set("route-table", wire.Value(table.RouteTableId))
 	r.set("association", association)
-	id := val(table.RouteTableId)
+	id := wire.Value(table.RouteTableId)
 	route, ok := defaultRoute(table)
-	gateway := val(route.GatewayId)
+	gateway := wire.Value(route.GatewayId)
 	switch {
 	case !ok && association == "":
 		r.explain("public", sim.T("it is associated with no route table and uses the main one, %s, which has no route for 0.0.0.0/0", id), "false")
 	case !ok:
 		r.explain("public", sim.T("its route table %s has no route for 0.0.0.0/0", id), "false")
-	case gateway != d.gatewayOf(val(s.VpcId)) || val(route.State) == "blackhole":
+	case gateway != d.gatewayOf(wire.Value(s.VpcId)) || wire.Value(route.State) == "blackhole":
 		r.explain("public", sim.T("the route of %s for 0.0.0.0/0 leads nowhere: %s is not attached to the VPC", id, gateway), "false")
 	case association == "":
 		r.explain("public", sim.T("it is associated with no route table and uses the main one, %s, which has 0.0.0.0/0 -> %s: it is public", id, gateway), "true")
@@ -233,8 +233,8 @@ func (d *description) subnet(s wire.Subnet) {
 func (d *description) gatewayOf(vpc string) string {
 	for _, g := range d.gateways.InternetGateways {
 		for _, a := range g.Attachments {
-			if val(a.VpcId) == vpc {
-				return val(g.InternetGatewayId)
+			if wire.Value(a.VpcId) == vpc {
+				return wire.Value(g.InternetGatewayId)
 			}
 		}
 	}
@@ -244,11 +244,11 @@ func (d *description) gatewayOf(vpc string) string {
 func (d *description) tableOf(s wire.Subnet) (table wire.RouteTable, association string) {
 	for _, t := range d.tables.RouteTables {
 		for _, a := range t.Associations {
-			if val(a.SubnetId) == val(s.SubnetId) {
-				return t, val(a.RouteTableAssociationId)
+			if wire.Value(a.SubnetId) == wire.Value(s.SubnetId) {
+				return t, wire.Value(a.RouteTableAssociationId)
 			}
 		}
-		if val(t.VpcId) == val(s.VpcId) && isMain(t) {
+		if wire.Value(t.VpcId) == wire.Value(s.VpcId) && isMain(t) {
 			table = t
 		}
 	}
@@ -256,30 +256,13 @@ func (d *description) tableOf(s wire.Subnet) (table wire.RouteTable, association
 }
 
 func isMain(t wire.RouteTable) bool {
-	return slices.ContainsFunc(t.Associations, func(a wire.RouteTableAssociation) bool { return val(a.Main) })
+	return slices.ContainsFunc(t.Associations, func(a wire.RouteTableAssociation) bool { return wire.Value(a.Main) })
 }
 
 func defaultRoute(t wire.RouteTable) (wire.Route, bool) {
-	i := slices.IndexFunc(t.Routes, func(r wire.Route) bool { return val(r.DestinationCidrBlock) == sim.Everywhere.String() })
+	i := slices.IndexFunc(t.Routes, func(r wire.Route) bool { return wire.Value(r.DestinationCidrBlock) == sim.Everywhere.String() })
 	if i < 0 {
 		return wire.Route{}, false
 	}
 	return t.Routes[i], true
-}
-
-func tag(tags []wire.Tag, key string) string {
-	for _, t := range tags {
-		if val(t.Key) == key {
-			return val(t.Value)
-		}
-	}
-	return ""
-}
-
-func val[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
 }

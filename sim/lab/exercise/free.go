@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"labsim/sim"
+	"labsim/sim/ec2/wire"
 )
 
 // subnetBits is the prefix length of a subnet that a solution makes, where its
@@ -24,7 +25,7 @@ func (d *description) freeCIDR(vpc, cidr string) string {
 	}
 	var taken []netip.Prefix
 	for _, s := range d.subnets.Subnets {
-		if p, err := netip.ParsePrefix(val(s.CidrBlock)); err == nil && val(s.VpcId) == vpc {
+		if p, err := netip.ParsePrefix(wire.Value(s.CidrBlock)); err == nil && wire.Value(s.VpcId) == vpc {
 			taken = append(taken, p)
 		}
 	}
