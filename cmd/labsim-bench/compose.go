@@ -59,18 +59,31 @@ func (b *bench) writeCompose(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := composeFile(c, b.binary, b.labels())
+	profile := filepath.Join(b.dir, "seccomp.json")
+	text, err := composeFile(c, b.binary, profile, b.labels())
 	if err != nil {
 		return "", err
 	}
 	file := filepath.Join(b.dir, "compose.yaml")
-	return file, os.WriteFile(file, text, 0o600)
+	return file, errors.Join(os.WriteFile(file, text, 0o600), os.WriteFile(profile, []byte(seccompOf(c)), 0o600))
+}
+
+// seccompOf is the profile of a container's system calls; an empty one filters nothing.
+func seccompOf(c container) string {
+	options, _ := c.HostConfig["SecurityOpt"].([]any)
+	for _, o := range options {
+		if text, ok := strings.CutPrefix(fmt.Sprint(o), "seccomp="); ok {
+			return text
+		}
+	}
+	return "{}"
 }
 
 // composeFile describes three containers that equal an instance's as a twin does
-// (twin.go), in two networks with a volume. It is JSON, which YAML contains; the
+// (twin.go), in two networks with a volume; profile is the file with what seccompOf
+// says. A private cgroup namespace and masked paths it can't ask for. It is JSON, which YAML contains; the
 // format is 2.4, which docker-compose 1.29 needs for limits and later ones read too.
-func composeFile(c container, init string, labels map[string]string) ([]byte, error) {
+func composeFile(c container, init, profile string, labels map[string]string) ([]byte, error) {
 	data, err := json.Marshal(c.HostConfig)
 	if err != nil {
 		return nil, err
@@ -78,7 +91,7 @@ func composeFile(c container, init string, labels map[string]string) ([]byte, er
 	var h struct {
 		Memory, MemorySwap, NanoCpus, PidsLimit int64
 		IpcMode                                 string
-		CapDrop                                 []string
+		CapDrop, CapAdd                         []string
 		Ulimits                                 []struct {
 			Name       string
 			Soft, Hard int64
@@ -102,7 +115,7 @@ func composeFile(c container, init string, labels map[string]string) ([]byte, er
 			"networks": []string{network}, "volumes": append(volumes, init+":/init:ro"),
 			"mem_limit": h.Memory, "memswap_limit": h.MemorySwap, "cpus": float64(h.NanoCpus) / 1e9, "pids_limit": h.PidsLimit,
 			"ulimits": ulimits, "logging": object{"driver": h.LogConfig.Type, "options": h.LogConfig.Config},
-			"ipc": h.IpcMode, "cap_drop": h.CapDrop,
+			"ipc": h.IpcMode, "cap_drop": h.CapDrop, "cap_add": h.CapAdd, "security_opt": []string{"seccomp=" + profile},
 		}
 	}
 	labelled := object{"labels": labels}

@@ -20,7 +20,8 @@ type twin struct {
 }
 
 // limits are the parts of an instance's HostConfig that a twin shares.
-var limits = []string{"Memory", "MemorySwap", "NanoCpus", "PidsLimit", "Ulimits", "LogConfig", "IpcMode", "CapDrop", "RestartPolicy"}
+var limits = []string{"Memory", "MemorySwap", "NanoCpus", "PidsLimit", "Ulimits", "LogConfig", "IpcMode", "CapDrop", "CapAdd",
+	"SecurityOpt", "MaskedPaths", "CgroupnsMode", "RestartPolicy"}
 
 // twinOf makes twins of an instance possible.
 func (b *bench) twinOf(ctx context.Context, instance string, network bridge) (*twin, error) {

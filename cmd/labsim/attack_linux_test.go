@@ -16,7 +16,9 @@ var attackTests = []struct {
 	name string
 	long bool // takes more than a few seconds: LABSIM_LONG
 	run  func(*user)
-}{}
+}{
+	{name: "forbidden system calls", run: forbiddenSystemCalls},
+}
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other
 // guests.

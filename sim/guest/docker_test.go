@@ -119,7 +119,7 @@ func startMachine(t *testing.T, userData string) *machine {
 	}
 	url := m.metadata(string(key), userData)
 	m.docker("rm", "-f", m.name)
-	m.docker("run", "-d", "--name", m.name, "--cap-drop", "MKNOD", "-v", dir+":/.labsim:ro", "-e", EnvMetadata+"="+url, "-e", EnvInstance+"=i-1",
+	m.docker("run", "-d", "--name", m.name, "--cap-drop", "MKNOD", "--security-opt", "seccomp=../engine/docker/zz_seccomp.json", "-v", dir+":/.labsim:ro", "-e", EnvMetadata+"="+url, "-e", EnvInstance+"=i-1",
 		"-e", EnvDNS+"=10.0.0.2", "-e", EnvDomain+"=ec2.internal", "--hostname", "ip-10-0-0-5.ec2.internal", "--entrypoint", "/.labsim/init", testImage)
 	t.Cleanup(func() {
 		if t.Failed() {

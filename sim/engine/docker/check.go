@@ -113,6 +113,9 @@ func (e *Engine) judge(info system.Info) Finding {
 			sim.T("take userns-remap out of /etc/docker/daemon.json and restart Docker, or use another engine"))
 	case strings.Contains(strings.ToLower(info.OperatingSystem), "podman"):
 		return problem(sim.T("this is Podman: it has no managed plugins"), sim.T("install Docker: https://docs.docker.com/get-docker/"))
+	case !hasSeccomp(info.SecurityOptions):
+		return problem(sim.T("the engine can't filter system calls (seccomp): instances could reach more of this machine's kernel than they may"),
+			sim.T("use a kernel with CONFIG_SECCOMP_FILTER and an engine that is built with seccomp, such as Docker's own packages"))
 	case platform(info.Architecture) == "":
 		return problem(sim.T("the engine's architecture is %s; labsim knows amd64 and arm64", info.Architecture), sim.Text{})
 	}

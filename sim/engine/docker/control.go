@@ -244,7 +244,7 @@ func (e *Engine) controlContainer(s controlSpec) (*container.Config, *container.
 				Labels: map[string]string{sim.LabelSite: string(e.site), sim.LabelKind: "state"}}}},
 		CapDrop: []string{"ALL"}, ReadonlyRootfs: true,
 		Tmpfs:         map[string]string{"/tmp": "rw,noexec,nosuid,nodev,size=64m"},
-		SecurityOpt:   append(e.unconfinedLabel(), "no-new-privileges"),
+		SecurityOpt:   confined(unconfinedLabel, "no-new-privileges"),
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyAlways},
 		LogConfig:     smallLog(),
 		IpcMode:       container.IPCModePrivate,

@@ -68,7 +68,7 @@ func (e *Engine) createOneshot(ctx context.Context, o oneshot) (id string, err e
 		Labels: map[string]string{sim.LabelSite: string(e.site), sim.LabelKind: kindOneshot},
 	}, &container.HostConfig{
 		AutoRemove: true, NetworkMode: "none", ReadonlyRootfs: true, Binds: o.Binds, Mounts: flat,
-		CapDrop: []string{"ALL"}, CapAdd: o.Caps, SecurityOpt: e.unconfinedLabel(),
+		CapDrop: []string{"ALL"}, CapAdd: o.Caps, SecurityOpt: confined(unconfinedLabel, "no-new-privileges"),
 		LogConfig: smallLog(),
 	}, nil, nil, o.Name)
 	if err != nil {
@@ -110,4 +110,4 @@ func (e *Engine) follow(ctx context.Context, id string) ([]byte, error) {
 }
 
 // unconfinedLabel lets a container reach its binds where SELinux guards them.
-func (e *Engine) unconfinedLabel() []string { return []string{"label=disable"} }
+const unconfinedLabel = "label=disable"

@@ -65,16 +65,18 @@ func (e *Engine) hostConfig(c engine.Container) *container.HostConfig {
 	if c.Kind == engine.KindEdge {
 		h.CapDrop = []string{"ALL"}
 		h.ReadonlyRootfs = true
-		h.SecurityOpt = []string{"no-new-privileges"}
+		h.SecurityOpt = confined("no-new-privileges")
 		// Closed until the agent has programmed it and flushed its conntrack.
 		h.Sysctls = map[string]string{"net.ipv4.ip_forward": "0"}
 		return h
 	}
-	// Docker's default capabilities bound what root may do inside; device nodes
-	// are the agent's to make. No no-new-privileges: root is open to ec2-user by
-	// sudo anyway, as on EC2, and a Linux image's own setuid programs (sudo, su,
-	// passwd) are to work. The volumes are nosuid and nodev by their driver.
-	h.CapDrop = []string{"MKNOD"}
+	// No no-new-privileges: root is open to ec2-user by sudo anyway, as on EC2,
+	// and a Linux image's own setuid programs (sudo, su, passwd) are to work. The
+	// volumes are nosuid and nodev by their driver.
+	h.CapDrop, h.CapAdd = []string{"ALL"}, instanceCaps
+	h.SecurityOpt = confined()
+	h.MaskedPaths = maskedPaths
+	h.CgroupnsMode = container.CgroupnsModePrivate // the machine's other cgroups have no name here
 	h.Mounts = mounts(c.Mounts)
 	h.Mounts = append(h.Mounts, volumeMount(e.site.GuestVolume(), guestDir, true))
 	for _, a := range c.DNS {

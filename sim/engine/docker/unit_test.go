@@ -185,7 +185,7 @@ tun0	0000000A	00000000	0001	0	0	0	000000FF	0	0	0
 }
 
 func TestJudge(t *testing.T) {
-	good := system.Info{OSType: "linux", Architecture: "x86_64", ServerVersion: "20.10.24"}
+	good := system.Info{OSType: "linux", Architecture: "x86_64", ServerVersion: "20.10.24", SecurityOptions: []string{"name=seccomp,profile=default"}}
 	with := func(f func(*system.Info)) system.Info {
 		i := good
 		f(&i)
@@ -206,6 +206,7 @@ func TestJudge(t *testing.T) {
 		{"old", local, "1.40", good, true},
 		{"rootless", local, "1.47", with(func(i *system.Info) { i.SecurityOptions = []string{"name=seccomp,profile=builtin", "name=rootless"} }), true},
 		{"userns-remap", local, "1.47", with(func(i *system.Info) { i.SecurityOptions = []string{"name=userns"} }), true},
+		{"no seccomp", local, "1.47", with(func(i *system.Info) { i.SecurityOptions = []string{"name=apparmor"} }), true},
 		{"Windows containers", local, "1.47", with(func(i *system.Info) { i.OSType = "windows" }), true},
 		{"another architecture", local, "1.47", with(func(i *system.Info) { i.Architecture = "riscv64" }), true},
 	} {
