@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,11 +14,15 @@ import (
 // alone while it is connected and while control starts.
 func TestKeeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards what follows: a timer that fires orders nothing
 		began := time.Now()
 		var asked []time.Duration
 		var result error
+		answer := func(err error) { mu.Lock(); result = err; mu.Unlock() }
 		k := &keeper{config: newConfigurer(nil, func() {}, slog.New(slog.DiscardHandler)), look: make(chan struct{}, 1), log: slog.New(slog.DiscardHandler)}
 		k.keep = func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
 			asked = append(asked, time.Since(began))
 			return result
 		}
@@ -27,6 +32,8 @@ func TestKeeper(t *testing.T) {
 		expect := func(what string, want ...time.Duration) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if len(asked) != len(want) {
 				t.Fatalf("%s: asked after %v, want %v", what, asked, want)
 			}
@@ -43,11 +50,11 @@ func TestKeeper(t *testing.T) {
 		k.engineChanged()
 		expect("connected")
 
-		result = errors.New("no")
+		answer(errors.New("no"))
 		k.config.noticed(NodeState{})
 		time.Sleep(time.Second)
 		expect("away, in vain", 0, 250*time.Millisecond, 750*time.Millisecond)
-		result = nil
+		answer(nil)
 		time.Sleep(time.Second)
 		expect("away, well", 750*time.Millisecond) // the third pause was a second
 		k.engineChanged()
