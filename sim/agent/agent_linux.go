@@ -18,6 +18,7 @@ import (
 	"labsim/sim/dataplane/linux"
 	"labsim/sim/ebs"
 	"labsim/sim/idle"
+	"labsim/sim/limit"
 )
 
 // Driver is what the agent needs of the dataplane; linux.Driver is one.
@@ -66,6 +67,9 @@ type Agent struct {
 	guests     *guests
 	services   *services
 	changes    *broadcast
+
+	pools    pools
+	provoked limit.Log // for what guests can make the agent say
 }
 
 // options of an Agent; tests give their own.
@@ -77,6 +81,7 @@ type options struct {
 	mounts      string // what is mounted below it reaches the engine
 	engine      *engine
 	driver      Driver
+	files       int // descriptors that the process may have
 }
 
 // newAgent loads what an earlier process has kept. It touches neither the
@@ -86,7 +91,7 @@ func newAgent(o options) (*Agent, error) {
 		site: o.site, build: o.build, node: o.node, data: o.data, runDir: o.runDir, mounts: o.mounts,
 		engine: o.engine, driver: o.driver,
 		applied: make(chan struct{}), ends: make(chan error, 1),
-		changes: newBroadcast(),
+		changes: newBroadcast(), pools: newBudget(o.files).pools(),
 	}
 	a.guestMount = &guestMount{source: a.guestDir(), target: filepath.Join(o.mounts, "guest")}
 	a.guests = newGuests(a)

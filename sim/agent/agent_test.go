@@ -218,7 +218,7 @@ func newNode(t *testing.T, dir string) *node {
 	n := &node{t: t, dir: dir, driver: newFakeDriver(t)}
 	n.agent, err = newAgent(options{
 		site: site, build: "test", node: "here", data: filepath.Join(dir, "data"), runDir: filepath.Join(dir, "run"),
-		mounts: filepath.Join(dir, "mnt"), engine: &engine{net: ns}, driver: n.driver,
+		mounts: filepath.Join(dir, "mnt"), engine: &engine{net: ns}, driver: n.driver, files: 1024,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,5 +14,8 @@
 //   - A subnet or interface that the held config lacks is refused. What takes
 //     something away succeeds, also for what is not known any more.
 //   - It never opens a path below another process' root.
+//   - Guests are hostile: whose a connection is gets counted before anything is
+//     done for it, what they hold together leaves a reserve of descriptors (budget),
+//     and what they can make the agent say goes through Agent.provoked.
 //   - No lock is held across I/O, but the one that orders the configs.
 package agent

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -23,6 +23,7 @@ import (
 	"labsim/sim"
 	"labsim/sim/agent/wire"
 	"labsim/sim/dataplane"
+	"labsim/sim/limit"
 )
 
 // helloLimit is the time that a guest has to say who it is.
@@ -31,7 +32,7 @@ const helloLimit = 5 * time.Second
 // guests are the connections that the instances' first processes hold.
 type guests struct {
 	a        *Agent
-	identify func(*net.UnixConn) (*peer, error)
+	identify func(syscall.Conn) (*peer, error)
 	// executable is the path of the guest's binary, this one.
 	executable string
 	opening    sync.Mutex // one open at a time
@@ -97,29 +98,37 @@ func (g *guests) listen(path string) error {
 	return nil
 }
 
-func (g *guests) accept(l *net.UnixListener) {
+// accept serves what may connect. Of each container a few connections may be under
+// way: a flood of one costs the others no more than the look at who it is.
+func (g *guests) accept(l net.Listener) {
+	limited := &limit.Listener{
+		Listener: l,
+		Admit: func(c net.Conn) (func(), error) {
+			container, err := containerOf(c.(syscall.Conn))
+			if err != nil {
+				return nil, err
+			}
+			return g.a.pools.guests.Take(container)
+		},
+		Refused: func(err error) { g.a.provoked.Printf("guests: connection refused: %v", err) },
+	}
 	for {
-		c, err := l.AcceptUnix()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
+		c, err := limited.Accept()
 		if err != nil {
-			log.Printf("guests: %v", err)
-			time.Sleep(100 * time.Millisecond) // out of files, most likely: no event tells of free ones
-			continue
+			return // closed
 		}
 		go func() {
 			defer c.Close()
 			if err := g.serve(c); err != nil {
-				log.Printf("guest: %v", err)
+				g.a.provoked.Printf("guest: %v", err)
 			}
 		}()
 	}
 }
 
 // serve holds a guest's connection until it breaks.
-func (g *guests) serve(c *net.UnixConn) error {
-	p, err := g.identify(c)
+func (g *guests) serve(c net.Conn) error {
+	p, err := g.identify(c.(syscall.Conn))
 	if err != nil {
 		return err
 	}
@@ -143,10 +152,10 @@ func (g *guests) serve(c *net.UnixConn) error {
 	if err := g.add(one); err != nil {
 		return err
 	}
-	log.Printf("%s: connected, process %d of container %.12s", id, p.pid, p.container)
+	g.a.provoked.Printf("%s: connected, process %d of container %.12s", id, p.pid, p.container)
 	err = g.follow(one)
 	g.remove(one)
-	log.Printf("%s: gone (%v)", id, err)
+	g.a.provoked.Printf("%s: gone (%v)", id, err)
 	return nil
 }
 

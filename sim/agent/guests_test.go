@@ -27,12 +27,20 @@ import (
 	"labsim/sim/dataplane"
 )
 
-const guestEnv = "LABSIM_TEST_GUEST"
+// Environment by which the test starts itself as a guest, honest or not.
+const (
+	guestEnv = "LABSIM_TEST_GUEST" // the agent's socket
+	floodEnv = "LABSIM_TEST_FLOOD" // how many connections a hostile one makes
+)
 
 // TestMain is also the guest: the test starts itself as a namespace's first process.
 func TestMain(m *testing.M) {
 	if socket := os.Getenv(guestEnv); socket != "" {
-		if err := fakeGuest(socket); err != nil {
+		be := fakeGuest
+		if os.Getenv(floodEnv) != "" {
+			be = floodingGuest
+		}
+		if err := be(socket); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -117,7 +125,7 @@ func guestHandler(heard chan struct{}) http.Handler {
 
 // startGuest starts the fake guest in namespaces and a cgroup of its own, as a
 // container's first process, with its interface joined.
-func startGuest(t *testing.T, n *node, socket string) (stdout *output, stop func()) {
+func startGuest(t *testing.T, n *node, socket string, eni sim.ENIID, env ...string) (stdout *output, stop func()) {
 	t.Helper()
 	needRoot(t)
 	exe, err := os.Executable()
@@ -125,7 +133,7 @@ func startGuest(t *testing.T, n *node, socket string) (stdout *output, stop func
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), guestEnv+"="+socket)
+	cmd.Env = append(os.Environ(), append(env, guestEnv+"="+socket)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET}
 	stdout = new(output)
 	cmd.Stdout, cmd.Stderr = stdout, os.Stderr
@@ -136,7 +144,7 @@ func startGuest(t *testing.T, n *node, socket string) (stdout *output, stop func
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	leave := enterCgroup(t, cmd.Process.Pid)
+	leave := enterCgroup(t, cmd.Process.Pid, fmt.Sprintf("%064x", cmd.Process.Pid))
 	stopped := false
 	stop = func() {
 		if !stopped {
@@ -149,7 +157,7 @@ func startGuest(t *testing.T, n *node, socket string) (stdout *output, stop func
 	}
 	t.Cleanup(stop)
 	err = n.agent.records.update(func(r *record) {
-		r.Endpoints["e1"] = endpoint{ENI: eniWeb, Sandbox: fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid)}
+		r.Endpoints[string(eni)] = endpoint{ENI: eni, Sandbox: fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid)}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -177,10 +185,10 @@ func (o *output) String() string {
 }
 
 // enterCgroup puts the process where an engine would put a container's.
-func enterCgroup(t *testing.T, pid int) (leave func()) {
+func enterCgroup(t *testing.T, pid int, container string) (leave func()) {
 	t.Helper()
 	for _, root := range []string{"/sys/fs/cgroup/pids", "/sys/fs/cgroup"} {
-		dir := filepath.Join(root, strings.Repeat("0123456789abcdef", 4))
+		dir := filepath.Join(root, container)
 		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
 			continue
 		}
@@ -224,7 +232,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 
 func TestGuest(t *testing.T) {
 	n, c, socket := guestNode(t)
-	stdout, stop := startGuest(t, n, socket)
+	stdout, stop := startGuest(t, n, socket, eniWeb)
 	waitFor(t, "guest that is ready", func() bool { l := n.agent.guests.list(); return len(l) == 1 && l[0].Ready })
 	g := n.agent.report(t.Context()).Guests[0]
 	if g.Instance != iWeb || len(g.HostKeys) != 1 || g.Since.IsZero() {

@@ -17,6 +17,7 @@ type heldConfig struct {
 	volumes map[sim.VolumeID]bool
 	vpcs    map[sim.VPCID]*dataplane.VPC
 	zones   map[sim.VPCID]*dns.Zone
+	addrs   map[sim.VPCID]map[netip.Addr]*dataplane.Metadata
 }
 
 func hold(c *dataplane.Config) *heldConfig {
@@ -27,6 +28,7 @@ func hold(c *dataplane.Config) *heldConfig {
 		volumes: map[sim.VolumeID]bool{},
 		vpcs:    map[sim.VPCID]*dataplane.VPC{},
 		zones:   map[sim.VPCID]*dns.Zone{},
+		addrs:   map[sim.VPCID]map[netip.Addr]*dataplane.Metadata{},
 	}
 	for i := range c.VPCs {
 		v := &c.VPCs[i]
@@ -37,6 +39,10 @@ func hold(c *dataplane.Config) *heldConfig {
 		}
 		for _, e := range v.ENIs {
 			h.enis[e.ID] = e
+		}
+		h.addrs[v.ID] = make(map[netip.Addr]*dataplane.Metadata, len(v.Metadata))
+		for j := range v.Metadata {
+			h.addrs[v.ID][v.Metadata[j].Addr] = &v.Metadata[j]
 		}
 	}
 	for _, v := range c.Volumes {
@@ -70,14 +76,8 @@ func (h *heldConfig) hasAddress(sub sim.SubnetID, addr netip.Addr) bool {
 
 // metadata returns what the metadata service says to an address of a VPC.
 func (h *heldConfig) metadata(v sim.VPCID, addr netip.Addr) (dataplane.Metadata, bool) {
-	vpc, ok := h.vpcs[v]
-	if !ok {
-		return dataplane.Metadata{}, false
-	}
-	for _, m := range vpc.Metadata {
-		if m.Addr == addr {
-			return m, true
-		}
+	if m, ok := h.addrs[v][addr]; ok {
+		return *m, true
 	}
 	return dataplane.Metadata{}, false
 }

@@ -3,9 +3,9 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +24,7 @@ func (p *peer) close() { p.net.Close() }
 // the first process of a container is heard. The kernel vouches for the process
 // id; that it still means the same process is checked at the end, by a pidfd
 // where the kernel has one for the peer, else by the start time.
-func identify(c *net.UnixConn) (*peer, error) {
+func identify(c syscall.Conn) (*peer, error) {
 	pid, pidfd, err := peerOf(c)
 	if err != nil {
 		return nil, err
@@ -40,12 +40,8 @@ func identify(c *net.UnixConn) (*peer, error) {
 	if err := firstProcess(pid); err != nil {
 		return nil, err
 	}
-	cgroups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if err != nil {
+	if p.container, err = containerOfProcess(pid); err != nil {
 		return nil, err
-	}
-	if p.container = containerID(string(cgroups)); p.container == "" {
-		return nil, fmt.Errorf("process %d is in no container", pid)
 	}
 	if p.net, err = os.Open(fmt.Sprintf("/proc/%d/ns/net", pid)); err != nil {
 		return nil, err
@@ -63,8 +59,36 @@ func identify(c *net.UnixConn) (*peer, error) {
 	return p, nil
 }
 
+// containerOf says from which container a connection comes, as fast as that can be
+// said: it is for counting. identify proves it.
+func containerOf(c syscall.Conn) (string, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return "", err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	err = raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err = errors.Join(err, credErr); err != nil {
+		return "", err
+	}
+	return containerOfProcess(int(cred.Pid))
+}
+
+func containerOfProcess(pid int) (string, error) {
+	cgroups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return "", err
+	}
+	id := containerID(string(cgroups))
+	if id == "" {
+		return "", fmt.Errorf("process %d is in no container", pid)
+	}
+	return id, nil
+}
+
 // peerOf returns the peer's process id and, on Linux 6.5 and later, a pidfd; -1 otherwise.
-func peerOf(c *net.UnixConn) (pid, pidfd int, err error) {
+func peerOf(c syscall.Conn) (pid, pidfd int, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return 0, -1, err

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -190,7 +189,7 @@ func (a *Agent) serveGuest(w http.ResponseWriter, r *http.Request) {
 		Transport:     one.client.Transport,
 		FlushInterval: -1, // streams
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			log.Printf("%s: %v", id, err)
+			a.provoked.Printf("%s: %v", id, err)
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
 	}

@@ -103,13 +103,20 @@ func open(site sim.Site, eng *engine) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	files, err := openFiles()
+	if err != nil {
+		return nil, fmt.Errorf("how many files may be open: %w", err)
+	}
+	b := newBudget(files)
+	log.Printf("%d files may be open; guests may take %d for their connections, %d for metadata and DNS, and %d to ask resolvers",
+		b.files, b.guests*filesPerGuest, b.services, b.queries)
 	node, err := os.Hostname()
 	if err != nil {
 		node = "unknown"
 	}
 	return newAgent(options{
 		site: site, build: os.Getenv(plugin.EnvBuild), node: node,
-		data: plugin.Data, runDir: site.RunDir(), mounts: plugin.Mounts, engine: eng, driver: driver,
+		data: plugin.Data, runDir: site.RunDir(), mounts: plugin.Mounts, engine: eng, driver: driver, files: files,
 	})
 }
 

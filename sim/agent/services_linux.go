@@ -18,6 +18,7 @@ import (
 	"labsim/sim/dataplane"
 	"labsim/sim/dns"
 	"labsim/sim/imds"
+	"labsim/sim/limit"
 )
 
 // Link-local addresses of EC2's services (EC2 User Guide, "Instance metadata";
@@ -37,6 +38,15 @@ type services struct {
 
 	upstream upstream
 }
+
+// Bounds of one connection to the metadata service: of an honest client's request
+// and answer, user data included, they are many times over.
+const (
+	headerTime = 5 * time.Second  // from the first byte of a request to the last of its header
+	answerTime = 10 * time.Second // for a whole request, and for a whole answer
+	idleTime   = time.Minute      // between two requests
+	maxHeader  = 8 << 10          // bytes
+)
 
 // service is what listens in one VPC. What it answers it looks up in the held
 // config, so a new config needs no new listeners.
@@ -89,7 +99,7 @@ func (s *services) ensure(v *dataplane.VPC) error {
 	}
 	id := v.ID
 	one := &service{inode: inode, dns: v.DNS,
-		resolver: dns.NewServer(func() *dns.Zone { return s.a.held().zones[id] }, dns.NewForwarder(s.resolvers))}
+		resolver: dns.NewServer(func() *dns.Zone { return s.a.held().zones[id] }, dns.NewForwarder(s.resolvers, s.admit(s.a.pools.queries, id)))}
 	if err := s.a.driver.In(v.ID, func() error { return s.listen(one, v) }); err != nil {
 		one.close()
 		return err
@@ -106,8 +116,13 @@ func (s *services) listen(one *service, v *dataplane.VPC) error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: imds.Handler(lookup), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
-	go srv.Serve(hopListener{l, lookup})
+	srv := &http.Server{
+		Handler:           imds.Handler(lookup),
+		ReadHeaderTimeout: headerTime, ReadTimeout: answerTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       log.New(io.Discard, "", 0),
+	}
+	go srv.Serve(hopListener{s.limited(l, id), lookup})
 	if !v.DNS.IsValid() {
 		return nil
 	}
@@ -121,12 +136,38 @@ func (s *services) listen(one *service, v *dataplane.VPC) error {
 			return err
 		}
 		go func() {
-			if err := one.resolver.Serve(pc, l); err != nil {
+			if err := one.resolver.Serve(pc, s.limited(l, id)); err != nil {
 				log.Printf("%s: DNS: %v", id, err)
 			}
 		}()
 	}
 	return nil
+}
+
+// limited bounds the connections of each interface of a VPC.
+func (s *services) limited(l net.Listener, v sim.VPCID) net.Listener {
+	admit := s.admit(s.a.pools.services, v)
+	return &limit.Listener{
+		Listener:     l,
+		WriteTimeout: answerTime,
+		Admit: func(c net.Conn) (func(), error) {
+			from, err := netip.ParseAddrPort(c.RemoteAddr().String())
+			if err != nil {
+				return nil, err
+			}
+			return admit(from.Addr())
+		},
+		Refused: func(err error) { s.a.provoked.Printf("%s: metadata and DNS: connection refused: %v", v, err) },
+	}
+}
+
+// admit takes from a pool for the interface that has an address. Addresses that no
+// interface has count as one: who is let send from any would be anybody else.
+func (s *services) admit(pool *limit.Pool, v sim.VPCID) func(netip.Addr) (func(), error) {
+	return func(addr netip.Addr) (func(), error) {
+		m, _ := s.a.held().metadata(v, addr)
+		return pool.Take(string(v), string(m.ENI))
+	}
 }
 
 // freebind lets a socket listen before the driver has put the address there.

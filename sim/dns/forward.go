@@ -6,19 +6,20 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/time/rate"
 
 	"labsim/sim"
+	"labsim/sim/limit"
 )
 
-// Bounds of what one VPC may ask of the machine's resolvers: guests are hostile,
-// and the resolvers serve others too.
+// Bounds of what guests may ask of the machine's resolvers: they are hostile, and
+// the resolvers serve others too.
 const (
-	maxWaiting  = 64  // questions that wait for an answer
-	maxRate     = 200 // questions a second
+	maxRate     = 200 // questions a second of one VPC
+	maxRateEach = 100 // of one address in it
 	maxUpstream = 2   // resolvers that one question is put to
 	askTimeout  = 2 * time.Second
 )
@@ -33,14 +34,31 @@ var forwarded = []uint16{dns.TypeA, dns.TypeCNAME, dns.TypeMX, dns.TypeTXT, dns.
 // may not reach, so that nobody's private names are read out through it.
 type Forwarder struct {
 	resolvers func() []netip.AddrPort
-	waiting   chan struct{}
-	rate      bucket
+	admit     func(netip.Addr) (release func(), err error)
+	all       *rate.Limiter
+	each      *limit.Rate[netip.Addr]
 }
 
 // NewForwarder returns a forwarder to what resolvers returns at the time of a
-// query.
-func NewForwarder(resolvers func() []netip.AddrPort) *Forwarder {
-	return &Forwarder{resolvers: resolvers, waiting: make(chan struct{}, maxWaiting), rate: bucket{left: maxRate}}
+// query. admit bounds how many questions wait for an answer, by who asks: each
+// takes a descriptor.
+func NewForwarder(resolvers func() []netip.AddrPort, admit func(netip.Addr) (release func(), err error)) *Forwarder {
+	return &Forwarder{resolvers: resolvers, admit: admit,
+		all: rate.NewLimiter(maxRate, maxRate), each: limit.NewRate[netip.Addr](maxRateEach)}
+}
+
+// client is somebody who asks a forwarder.
+type client struct {
+	*Forwarder
+	addr netip.Addr
+}
+
+// from returns nil where nobody is asked.
+func (f *Forwarder) from(addr netip.Addr) *client {
+	if f == nil {
+		return nil
+	}
+	return &client{f, addr}
 }
 
 // Resolvers reads the addresses of a resolv.conf (resolv.conf(5)).
@@ -71,20 +89,19 @@ var (
 )
 
 // ask puts a question to the machine's resolvers and puts the answer into m.
-func (f *Forwarder) ask(m *dns.Msg, q dns.Question) *outcome {
+func (c *client) ask(m *dns.Msg, q dns.Question) *outcome {
 	if !slices.Contains(forwarded, q.Qtype) {
 		return nil // there is the name, as far as anybody here knows, and no such record
 	}
-	select {
-	case f.waiting <- struct{}{}:
-		defer func() { <-f.waiting }()
-	default:
+	release, err := c.admit(c.addr)
+	if err != nil {
 		return overload
 	}
-	if !f.rate.take(time.Now()) {
+	defer release()
+	if now := time.Now(); !c.each.Allow(now, c.addr) || !c.all.AllowN(now, 1) {
 		return overload
 	}
-	list := f.resolvers()
+	list := c.resolvers()
 	for _, at := range list[:min(len(list), maxUpstream)] {
 		if r, err := exchangeWith(at, q); err == nil && r.Rcode != dns.RcodeServerFailure && r.Rcode != dns.RcodeRefused {
 			return pass(m, q, r)
@@ -137,27 +154,6 @@ func pass(m *dns.Msg, q dns.Question, r *dns.Msg) *outcome {
 		}
 	}
 	return nil
-}
-
-// bucket is a token bucket of a second's questions.
-type bucket struct {
-	mu   sync.Mutex
-	left float64
-	last time.Time
-}
-
-func (b *bucket) take(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.last.IsZero() {
-		b.left = min(maxRate, b.left+now.Sub(b.last).Seconds()*maxRate)
-	}
-	b.last = now
-	if b.left < 1 {
-		return false
-	}
-	b.left--
-	return true
 }
 
 // special are domains that no resolver of the internet knows, and that one of a

@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"labsim/sim/dataplane"
+	"labsim/sim/limit"
 )
 
 // upstream is a resolver of the machine's. It counts what it is asked and keeps
@@ -121,8 +122,8 @@ func TestForward(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			u := newUpstream(t, c.answer)
-			f := NewForwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
-			r := reply(c.zone, f, question(c.query, c.kind), true)
+			f := forwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+			r := reply(c.zone, f.from(guestA), question(c.query, c.kind), true)
 			if d := cmp.Diff(c.want, brief(r)); d != "" {
 				t.Errorf("(-want +got):\n%s\n%s", d, r)
 			}
@@ -139,12 +140,12 @@ func TestForward(t *testing.T) {
 // Nothing of a guest's query goes out but name and type.
 func TestForwardOwnQuery(t *testing.T) {
 	u := newUpstream(t, says(0, "example.com. 7 A 203.0.113.9"))
-	f := NewForwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+	f := forwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
 	q := question("example.com.", dns.TypeA)
 	q.CheckingDisabled = true
 	q.IsEdns0().Option = append(q.IsEdns0().Option, &dns.EDNS0_LOCAL{Code: dns.EDNS0LOCALSTART, Data: []byte("secret")})
 	q.Extra = append(q.Extra, &dns.TXT{Hdr: dns.RR_Header{Name: "x.", Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{"secret"}})
-	reply(real(), f, q, true)
+	reply(real(), f.from(guestA), q, true)
 	sent := u.last.Load()
 	if sent == nil || sent.Id == q.Id || sent.CheckingDisabled || len(sent.Extra) != 1 || len(sent.IsEdns0().Option) != 0 {
 		t.Errorf("asked with\n%v", sent)
@@ -168,11 +169,11 @@ func TestForwardLong(t *testing.T) {
 		}
 		says(0, records...)(w, q)
 	})
-	f := NewForwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
-	if r := reply(real(), f, question("example.com.", dns.TypeTXT), false); len(r.Answer) != 20 || r.Truncated {
+	f := forwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+	if r := reply(real(), f.from(guestA), question("example.com.", dns.TypeTXT), false); len(r.Answer) != 20 || r.Truncated {
 		t.Errorf("by TCP: %d records, cut: %t", len(r.Answer), r.Truncated)
 	}
-	r := reply(real(), f, question("example.com.", dns.TypeTXT), true)
+	r := reply(real(), f.from(guestA), question("example.com.", dns.TypeTXT), true)
 	if b, err := r.Pack(); err != nil || len(b) > maxUDP || !r.Truncated {
 		t.Errorf("by UDP: %d bytes, cut: %t, %v", len(b), r.Truncated, err)
 	}
@@ -190,50 +191,73 @@ func TestForwardNext(t *testing.T) {
 		{[]netip.AddrPort{bad.at, bad.at, good.at}, "SERVFAIL"},
 		{nil, "SERVFAIL"},
 	} {
-		f := NewForwarder(func() []netip.AddrPort { return c.list })
-		if got := brief(reply(real(), f, question("example.com.", dns.TypeA), true)); got != c.want {
+		f := forwarder(func() []netip.AddrPort { return c.list })
+		if got := brief(reply(real(), f.from(guestA), question("example.com.", dns.TypeA), true)); got != c.want {
 			t.Errorf("%v: %s, want %s", c.list, got, c.want)
 		}
 	}
 }
 
-// A guest that floods the resolver makes no more questions wait than fit, and
-// sends out no more than its share.
+var guestA, guestB = netip.MustParseAddr("10.0.1.10"), netip.MustParseAddr("10.0.1.11")
+
+// forwarder has room for three questions of each, and five in all.
+func forwarder(resolvers func() []netip.AddrPort) *Forwarder {
+	waiting := limit.NewPool(5, 3)
+	return NewForwarder(resolvers, func(a netip.Addr) (func(), error) { return waiting.Take(a.String()) })
+}
+
+// A guest that floods the resolver has no more questions waiting than its share,
+// and another one is answered all the same.
 func TestForwardFlood(t *testing.T) {
+	const each, many = 3, 20
 	hold := make(chan struct{})
 	u := newUpstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
-		<-hold
+		if q.Question[0].Name == "slow.example.com." {
+			<-hold
+		}
 		says(0, "example.com. 7 A 203.0.113.9")(w, q)
 	})
-	f := NewForwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+	f := forwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+	refused := make(chan *dns.Msg, many)
 	var wg sync.WaitGroup
-	for range maxWaiting {
-		wg.Go(func() { reply(real(), f, question("example.com.", dns.TypeA), true) })
+	for range many {
+		wg.Go(func() {
+			r := reply(real(), f.from(guestA), question("slow.example.com.", dns.TypeA), true)
+			select {
+			case <-hold:
+			default:
+				refused <- r
+			}
+		})
 	}
-	for len(f.waiting) < maxWaiting { // each of them gets there
-		time.Sleep(time.Millisecond)
+	for range many - each {
+		if r := <-refused; r.Rcode != dns.RcodeServerFailure {
+			t.Errorf("one more than fit: %s", r)
+		}
 	}
-	if r := reply(real(), f, question("example.com.", dns.TypeA), true); r.Rcode != dns.RcodeServerFailure {
-		t.Errorf("one more than fit: %s", r)
+	if got := brief(reply(real(), f.from(guestB), question("example.com.", dns.TypeA), true)); got != "NOERROR 203.0.113.9" {
+		t.Errorf("while one guest floods, another gets %s", got)
 	}
 	close(hold)
 	wg.Wait()
+}
 
-	b, now := bucket{left: maxRate}, time.Now()
-	took := func(n int) (got int) {
-		for range n {
-			if b.take(now) {
-				got++
-			}
+// What one guest may ask in a second is less than what its VPC may.
+func TestForwardRate(t *testing.T) {
+	u := newUpstream(t, says(0, "example.com. 7 A 203.0.113.9"))
+	f := forwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+	now := time.Now()
+	allowed := 0
+	for range 2 * maxRate {
+		if f.each.Allow(now, guestA) && f.all.AllowN(now, 1) {
+			allowed++
 		}
-		return got
 	}
-	if got := took(2 * maxRate); got != maxRate {
-		t.Errorf("%d questions at once, want %d", got, maxRate)
+	if allowed != maxRateEach {
+		t.Errorf("%d questions at once, want %d", allowed, maxRateEach)
 	}
-	now = now.Add(time.Second / 2)
-	if got := took(2 * maxRate); got != maxRate/2 {
-		t.Errorf("%d questions half a second later, want %d", got, maxRate/2)
+	if !f.each.Allow(now, guestB) || !f.all.AllowN(now, 1) {
+		t.Error("one guest takes what its VPC may ask")
 	}
 }
 

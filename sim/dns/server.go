@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 
@@ -108,11 +109,15 @@ func (s *Server) Close() {
 // ServeDNS answers one query.
 func (s *Server) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	_, udp := w.RemoteAddr().(*net.UDPAddr)
-	w.WriteMsg(reply(s.zone(), s.forward, q, udp))
+	from, err := netip.ParseAddrPort(w.RemoteAddr().String())
+	if err != nil {
+		return // nobody to answer
+	}
+	w.WriteMsg(reply(s.zone(), s.forward.from(from.Addr().Unmap()), q, udp))
 }
 
 // reply makes the answer to a query, whatever it holds.
-func reply(z *Zone, forward *Forwarder, q *dns.Msg, udp bool) *dns.Msg {
+func reply(z *Zone, asks *client, q *dns.Msg, udp bool) *dns.Msg {
 	m := new(dns.Msg)
 	m.SetReply(q)
 	m.RecursionAvailable = true
@@ -132,7 +137,7 @@ func reply(z *Zone, forward *Forwarder, q *dns.Msg, udp bool) *dns.Msg {
 	case q.Question[0].Qclass != dns.ClassINET:
 		m.Rcode = dns.RcodeRefused
 	default:
-		z.answer(m, forward, q.Question[0])
+		z.answer(m, asks, q.Question[0])
 	}
 	if udp {
 		m.Truncate(size(opt))
@@ -148,7 +153,7 @@ func size(opt *dns.OPT) int {
 	return min(max(minUDP, int(opt.UDPSize())), maxUDP)
 }
 
-func (z *Zone) answer(m *dns.Msg, forward *Forwarder, q dns.Question) {
+func (z *Zone) answer(m *dns.Msg, asks *client, q dns.Question) {
 	f, rr := z.lookup(q)
 	switch f {
 	case found:
@@ -160,8 +165,8 @@ func (z *Zone) answer(m *dns.Msg, forward *Forwarder, q dns.Question) {
 		m.Ns = append(m.Ns, z.soa(q.Name))
 	case unreachable:
 		why := closedNetwork
-		if z.real && forward != nil {
-			why = forward.ask(m, q)
+		if z.real && asks != nil {
+			why = asks.ask(m, q)
 		}
 		if why != nil {
 			fail(m, why)

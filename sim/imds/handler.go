@@ -32,6 +32,9 @@ const tokenPath = "/latest/api/token"
 
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", "EC2ws")
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close") // no request has a body, and nobody reads this one
+	}
 	src, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		fail(w, http.StatusBadRequest)
