@@ -11,8 +11,8 @@ type Tag struct{ Key, Value string }
 // Limits of tags (EC2 User Guide, "Tag restrictions").
 const (
 	MaxTags        = 50
-	MaxTagKeyLen   = 127 // Unicode characters
-	MaxTagValueLen = 255
+	MaxTagKeyLen   = 128 // Unicode characters
+	MaxTagValueLen = 256
 )
 
 // Tags that labsim itself reads. Lab facts travel through EC2 as tags.

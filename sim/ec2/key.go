@@ -83,7 +83,7 @@ func importedKey(material []byte) (key, error) {
 	if err != nil {
 		return key{}, sim.Errorf("InvalidKey.Format", "Key is not in valid OpenSSH public key format")
 	}
-	k := key{public: strings.TrimSpace(authorizedKey(public) + " " + comment)}
+	k := key{public: strings.TrimSpace(authorizedKey(public) + " " + sim.Printable(comment))}
 	switch public.Type() {
 	case ssh.KeyAlgoED25519:
 		k.kind, k.fingerprint = "ed25519", ed25519Fingerprint(public)

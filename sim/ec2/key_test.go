@@ -47,6 +47,9 @@ func TestImportedKey(t *testing.T) {
 			t.Errorf("%s: kind %s, fingerprint %s, want %s, %s", tt.name, k.kind, k.fingerprint, tt.kind, tt.fingerprint)
 		}
 	}
+	if k, err := importedKey([]byte(testEd25519 + " me\x1b[2J")); err != nil || k.public != testEd25519+` me\x1b[2J` {
+		t.Errorf("a comment with an ESC: %q, %v", k.public, err)
+	}
 	for _, bad := range []string{"", "ssh-rsa AAAA", "nonsense", "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg="} {
 		if k, err := importedKey([]byte(bad)); err == nil {
 			t.Errorf("%q was imported as %+v", bad, k)

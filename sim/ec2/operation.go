@@ -1,10 +1,13 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 
 	"labsim/sim"
 	"labsim/sim/ec2/wire"
@@ -52,6 +55,9 @@ func change[In, Out any](f func(*call, *In) (*Out, error), supports ...string) o
 func plain[In, Out any](f func(*call, *In) (*Out, error), supports ...string) operation {
 	known := supportOf(reflect.TypeFor[In](), supports)
 	return func(c *call, values url.Values) (any, error) {
+		if err := checkTexts(values); err != nil {
+			return nil, err
+		}
 		in := new(In)
 		if err := wire.DecodeQuery(values, in); err != nil {
 			return nil, err
@@ -68,6 +74,27 @@ func plain[In, Out any](f func(*call, *In) (*Out, error), supports ...string) op
 		}
 		return out, nil
 	}
+}
+
+// checkTexts refuses control characters in all that a request says: most of it
+// comes back to somebody's terminal, in an answer or in an error.
+func checkTexts(values url.Values) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		for _, v := range values[name] {
+			if isBase64(name) {
+				v = strings.Join(strings.Fields(v), "")
+			}
+			if err := cmp.Or(sim.CheckText("name", name), sim.CheckText(name, v)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isBase64 reports whether a parameter is encoded, so that line ends say nothing.
+func isBase64(name string) bool {
+	return name == "PublicKeyMaterial" || name == "UserData" || name == "UserData.Value"
 }
 
 // update runs f as one transaction of the caller's account. With DryRun it is

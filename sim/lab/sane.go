@@ -1,9 +1,7 @@
 package lab
 
 import (
-	"path"
 	"regexp"
-	"strings"
 	"sync"
 
 	"labsim/sim"
@@ -54,35 +52,10 @@ func (r *reader) keyName(v source.Value) string {
 	return s
 }
 
-// groupDescription is what EC2 takes (EC2 API, CreateSecurityGroup, GroupDescription).
-var groupDescription = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
-})
-
 func (r *reader) description(v source.Value) string {
 	s := v.Str()
-	if !groupDescription().MatchString(s) {
+	if !sim.IsGroupText(s) {
 		v.Bad(sim.T("%s: EC2 takes at most 255 letters without accents, digits, spaces and ._-:/()#,@[]+=&;{}!$*", v.Path))
 	}
 	return s
-}
-
-var plainPath = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(/[a-zA-Z0-9_.-]+)+$`)
-})
-
-// mountPoint reports whether a volume can be mounted at a path of the guest: not
-// over what the guest itself lives of.
-func mountPoint(p string) bool {
-	if !plainPath().MatchString(p) || path.Clean(p) != p || len(p) > sim.MaxTagValueLen {
-		return false
-	}
-	top, rest, _ := strings.Cut(p[1:], "/")
-	switch top {
-	case "proc", "sys", "dev", ".labsim":
-		return false
-	case "bin", "sbin", "lib", "lib64", "usr", "etc":
-		return rest != ""
-	}
-	return true
 }

@@ -122,7 +122,7 @@ func (r *reader) mount(x *Instance, v source.Value) {
 	case strings.HasPrefix(m.Volume, ".") || strings.HasPrefix(m.Volume, "/") || strings.HasPrefix(m.Volume, "~"):
 		v.Bad(sim.T("%s is refused: %s", m.Volume, reachesHost))
 		return
-	case !mountPoint(m.Path):
+	case !sim.IsMountPoint(m.Path):
 		v.Bad(sim.T("%s: %q can't be a mount point", v.Path, m.Path))
 	}
 	r.lines["mount "+x.Name+" "+m.Volume] = v.Line()
@@ -155,6 +155,8 @@ func (r *reader) labels(tags map[string]string, v source.Value) {
 			at.Bad(sim.T("%s: a label can't be named %q: %s is not for users", v.Path, k, own))
 		case k == "" || len(tags) >= maxLabels || utf8.RuneCountInString(k) > sim.MaxTagKeyLen || utf8.RuneCountInString(val) > sim.MaxTagValueLen:
 			at.Bad(sim.T("%s: an instance has at most %d labels, of 1 to %d characters with values of at most %d", v.Path, maxLabels, sim.MaxTagKeyLen, sim.MaxTagValueLen))
+		case sim.Tag{Key: k, Value: val}.Check() != nil:
+			at.Bad(sim.T("%s: neither a label nor its value can have control characters: %s", v.Path, k+"="+val))
 		default:
 			tags[k] = val
 		}

@@ -3,9 +3,7 @@ package plan
 import (
 	"cmp"
 	"iter"
-	"regexp"
 	"slices"
-	"sync"
 
 	"labsim/sim"
 )
@@ -97,15 +95,11 @@ func (c claims) pick(id, wish string) string {
 // missing or can't be part of a name.
 func objectName(site sim.Site, tags sim.Tags, separator, suffix string) string {
 	lab, name := tags.Value(sim.TagLab), tags.Value(sim.TagName)
-	if !canName().MatchString(lab) || !canName().MatchString(name) {
+	if !sim.IsObjectName(lab) || !sim.IsObjectName(name) {
 		return ""
 	}
 	return Project(site, lab) + separator + name + suffix
 }
-
-var canName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$`)
-})
 
 // Project is the Compose project of a lab: the lab's own name on the default
 // site. On others it carries the site too, since two sites may run the same lab
@@ -125,7 +119,7 @@ func objectLabels(site sim.Site, tags sim.Tags, vpc, role string) map[string]str
 		l[sim.LabelVPC] = vpc
 	}
 	lab, name := tags.Value(sim.TagLab), tags.Value(sim.TagName)
-	if !canName().MatchString(lab) || !canName().MatchString(name) {
+	if !sim.IsObjectName(lab) || !sim.IsObjectName(name) {
 		return l
 	}
 	l[sim.LabelLab] = lab

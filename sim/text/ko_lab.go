@@ -93,6 +93,7 @@ var _ = add(map[string]string{
 	"%s stands for %d rules; a group has at most %d":                                                                 "%s은(는) 규칙 %d개에 해당합니다. 보안 그룹에는 최대 %d개입니다",
 	"security group %s has more than %d rules in one direction":                                                      "보안 그룹 %s의 한 방향 규칙이 %d개를 넘습니다",
 	"%s: a label can't be named %q: %s is not for users":                                                             "%s: 레이블 이름으로 %q을(를) 쓸 수 없습니다: %s은(는) 사용자용이 아닙니다",
+	"%s: neither a label nor its value can have control characters: %s":                                              "%s: 레이블의 이름과 값에는 제어 문자를 쓸 수 없습니다: %s",
 	"%s: an instance has at most %d labels, of 1 to %d characters with values of at most %d":                         "%s: 인스턴스의 레이블은 최대 %d개, 이름은 1~%d자, 값은 최대 %d자입니다",
 	"and %d more":                          "외 %d개",
 	"instance %s was terminated meanwhile": "그사이 인스턴스 %s이(가) 종료되었습니다",

@@ -31,8 +31,8 @@ func (tx *Tx) newENI(in CreateNetworkInterface) (sim.ENI, error) {
 	if err != nil {
 		return sim.ENI{}, err
 	}
-	if len(in.Description) > maxDescriptionOfENI {
-		return sim.ENI{}, sim.Errorf(sim.CodeInvalidParameterValue, "The description of a network interface has at most %d characters.", maxDescriptionOfENI)
+	if err := checkDescriptionOfENI(in.Description); err != nil {
+		return sim.ENI{}, err
 	}
 	groups, err := tx.groupsFor(n, in.SecurityGroups)
 	if err != nil {
@@ -135,6 +135,13 @@ func (tx *Tx) dropENI(e sim.ENI) {
 	remove(tx, tx.ENIs, e.ID)
 }
 
+func checkDescriptionOfENI(s string) error {
+	if len(s) > maxDescriptionOfENI {
+		return sim.Errorf(sim.CodeInvalidParameterValue, "The description of a network interface has at most %d characters.", maxDescriptionOfENI)
+	}
+	return sim.CheckText("Description", s)
+}
+
 // ModifyNetworkInterfaceAttribute changes what is not nil (EC2 API,
 // ModifyNetworkInterfaceAttribute).
 type ModifyNetworkInterfaceAttribute struct {
@@ -158,6 +165,11 @@ func (tx *Tx) ModifyNetworkInterfaceAttribute(in ModifyNetworkInterfaceAttribute
 	}
 	if in.DeleteOnTermination != nil && e.Attachment.ID == "" {
 		return sim.Errorf("InvalidAttachmentID.NotFound", "The network interface '%s' is not attached", e.ID)
+	}
+	if in.Description != nil {
+		if err := checkDescriptionOfENI(*in.Description); err != nil {
+			return err
+		}
 	}
 	set(&e.Description, in.Description)
 	set(&e.SourceDestCheck, in.SourceDestCheck)

@@ -1,6 +1,10 @@
 package world
 
-import "labsim/sim"
+import (
+	"strings"
+
+	"labsim/sim"
+)
 
 // CreateKeyPair records the public half of a key pair (EC2 API, CreateKeyPair
 // and ImportKeyPair).
@@ -19,6 +23,8 @@ func (tx *Tx) CreateKeyPair(in CreateKeyPair) (sim.KeyPair, error) {
 		return sim.KeyPair{}, missing("KeyName")
 	case len(in.Name) > maxKeyPairName:
 		return sim.KeyPair{}, sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter keyName is invalid. The length exceeds the maximum of %d characters.", in.Name, maxKeyPairName)
+	case !isKeyName(in.Name):
+		return sim.KeyPair{}, sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter KeyName is invalid. Only printable ASCII characters are supported, and no spaces at its ends.", sim.Printable(in.Name))
 	case in.PublicKey == "":
 		return sim.KeyPair{}, sim.Errorf("InvalidKey.Format", "Key is not in valid OpenSSH public key format")
 	case in.Type != "rsa" && in.Type != "ed25519":
@@ -42,6 +48,11 @@ func (tx *Tx) CreateKeyPair(in CreateKeyPair) (sim.KeyPair, error) {
 		PublicKey: in.PublicKey, CreateTime: tx.Now, Tags: tags}
 	put(tx, tx.KeyPairs, id, k)
 	return k, nil
+}
+
+// isKeyName: EC2 API, CreateKeyPair, KeyName.
+func isKeyName(s string) bool {
+	return strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // DeleteKeyPair names a key pair by name or by id (EC2 API, DeleteKeyPair).

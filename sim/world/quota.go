@@ -21,7 +21,6 @@ const (
 	maxInstances         = 500  // per account (by vCPUs)
 	maxUserData          = 16 * 1024
 	maxClientToken       = 64
-	maxGroupText         = 255 // characters of a name or a description
 	maxKeyPairName       = 255
 	maxInternetGateways  = maxVPCs
 	maxNetworkInterfaces = 5000 // as AWS

@@ -3,7 +3,6 @@ package world
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"labsim/sim"
 )
@@ -129,7 +128,7 @@ func (tx *Tx) checkRule(g sim.SecurityGroup, r sim.SecurityGroupRule) (sim.Secur
 	case !r.CIDR.IsValid() || !r.CIDR.Addr().Is4():
 		return r, sim.Errorf(sim.CodeMissingParameter, "Source group ID missing.")
 	}
-	if len(r.Description) > maxGroupText || strings.Trim(r.Description, groupChars) != "" {
+	if !sim.IsGroupText(r.Description) {
 		return r, sim.Errorf(sim.CodeInvalidParameterValue, "Invalid rule description. Valid descriptions are strings less than 256 characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*")
 	}
 	return r, nil

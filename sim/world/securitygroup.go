@@ -69,10 +69,6 @@ func (tx *Tx) newGroup(v sim.VPC, name, description string, tags sim.Tags) (sim.
 	return tx.SecurityGroups.Row(id), err
 }
 
-// groupChars are what a group's name and description may contain in a VPC
-// (EC2 API, CreateSecurityGroup).
-const groupChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._-:/()#,@[]+=&;{}!$*"
-
 func checkGroupName(name, description string) error {
 	switch {
 	case name == "":
@@ -83,10 +79,10 @@ func checkGroupName(name, description string) error {
 		return sim.Errorf(sim.CodeInvalidParameterValue, "Cannot use reserved security group name: %s", name)
 	case strings.HasPrefix(name, "sg-"):
 		return sim.Errorf(sim.CodeInvalidParameterValue, "invalid value for parameter groupName: '%s'. Group names may not be in the format sg-*.", name)
-	case len(name) > maxGroupText || strings.Trim(name, groupChars) != "":
-		return sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter GroupName is invalid: at most %d of the characters a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*", name, maxGroupText)
-	case len(description) > maxGroupText || strings.Trim(description, groupChars) != "":
-		return sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter GroupDescription is invalid: at most %d of the characters a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*", description, maxGroupText)
+	case !sim.IsGroupText(name):
+		return sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter GroupName is invalid: at most %d of the characters a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*", sim.Printable(name), sim.MaxGroupText)
+	case !sim.IsGroupText(description):
+		return sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter GroupDescription is invalid: at most %d of the characters a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*", sim.Printable(description), sim.MaxGroupText)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package world
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"labsim/sim"
 )
@@ -49,7 +48,7 @@ type TagMatch struct {
 // DeleteTags removes what matches. A tag that a resource lacks is no error.
 func (tx *Tx) DeleteTags(in DeleteTags) error {
 	for _, m := range in.Tags {
-		if err := checkTag(sim.Tag{Key: m.Key}); err != nil {
+		if err := sim.CheckTagKey(m.Key); err != nil {
 			return err
 		}
 	}
@@ -77,7 +76,7 @@ func newTags(in sim.Tags) (sim.Tags, error) {
 	out := slices.Clone(in)
 	slices.SortFunc(out, func(a, b sim.Tag) int { return strings.Compare(a.Key, b.Key) })
 	for n, t := range out {
-		if err := checkTag(t); err != nil {
+		if err := t.Check(); err != nil {
 			return nil, err
 		}
 		if n > 0 && out[n-1].Key == t.Key {
@@ -85,21 +84,6 @@ func newTags(in sim.Tags) (sim.Tags, error) {
 		}
 	}
 	return out, nil
-}
-
-// checkTag: EC2 User Guide, "Tag restrictions".
-func checkTag(t sim.Tag) error {
-	switch {
-	case t.Key == "":
-		return sim.Errorf(sim.CodeInvalidParameterValue, "Tag key cannot be empty")
-	case strings.HasPrefix(strings.ToLower(t.Key), "aws:"):
-		return sim.Errorf(sim.CodeInvalidParameterValue, "Tag keys starting with 'aws:' are reserved for internal use")
-	case utf8.RuneCountInString(t.Key) > sim.MaxTagKeyLen:
-		return sim.Errorf(sim.CodeInvalidParameterValue, "Tag key exceeds the maximum length of %d characters", sim.MaxTagKeyLen)
-	case utf8.RuneCountInString(t.Value) > sim.MaxTagValueLen:
-		return sim.Errorf(sim.CodeInvalidParameterValue, "Tag value exceeds the maximum length of %d characters", sim.MaxTagValueLen)
-	}
-	return nil
 }
 
 func tooManyTags() error {

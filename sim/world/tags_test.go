@@ -67,14 +67,26 @@ func TestTagRules(t *testing.T) {
 		"reserved":   {tag(sim.Tag{Key: "aws:name"}), "InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use"},
 		"Reserved":   {tag(sim.Tag{Key: "AWS:name"}), "InvalidParameterValue", "reserved"},
 		"no key":     {tag(sim.Tag{Value: "x"}), "InvalidParameterValue", "empty"},
-		"long key":   {tag(sim.Tag{Key: strings.Repeat("가", 128)}), "InvalidParameterValue", "127"},
-		"long value": {tag(sim.Tag{Key: "a", Value: strings.Repeat("가", 256)}), "InvalidParameterValue", "255"},
+		"long key":   {tag(sim.Tag{Key: strings.Repeat("가", 129)}), "InvalidParameterValue", "128"},
+		"long value": {tag(sim.Tag{Key: "a", Value: strings.Repeat("가", 257)}), "InvalidParameterValue", "256"},
 		"twice":      {tag(sim.Tag{Key: "a"}, sim.Tag{Key: "a", Value: "b"}), "InvalidParameterValue", "Duplicate tag key 'a' specified."},
+		"ESC":        {tag(sim.Tag{Key: "Name", Value: "web\x1b[2J"}), "InvalidParameterValue", `Value (web\x1b[2J) for parameter Tag.Value of Name is invalid. It contains the character \x1b`},
+		"line end":   {tag(sim.Tag{Key: "a\nb"}), "InvalidParameterValue", `\n`},
+		"C1":         {tag(sim.Tag{Key: "a", Value: "\u009b31m"}), "InvalidParameterValue", `\u009b`},
+		"no UTF-8":   {tag(sim.Tag{Key: "a", Value: "\xff"}), "InvalidParameterValue", `\xff`},
+		"bidi":       {tag(sim.Tag{Key: "a", Value: "gnp\u202eexe"}), "InvalidParameterValue", `\u202e`},
+		"mount":      {tag(sim.Tag{Key: sim.TagMount, Value: "/proc"}), "InvalidParameterValue", "for the tag labsim:mount is invalid"},
+		"hostname":   {tag(sim.Tag{Key: sim.TagHostname, Value: "a b"}), "InvalidParameterValue", "labsim:hostname"},
+		"internet":   {tag(sim.Tag{Key: sim.TagInternet, Value: "yes"}), "InvalidParameterValue", "labsim:internet"},
+		"lab":        {tag(sim.Tag{Key: sim.TagLab, Value: "../x"}), "InvalidParameterValue", "labsim:lab"},
 		"delete aws": {func(tx *Tx) error { return tx.DeleteTags(DeleteTags{id, []TagMatch{{Key: "aws:x"}}}) }, "InvalidParameterValue", "reserved"},
 	} {
 		t.Run(name, func(t *testing.T) { r.t = t; r.refused(c.code, c.text, c.run) })
 	}
-	r.run(tag(sim.Tag{Key: strings.Repeat("가", 127), Value: strings.Repeat("나", 255)}))
+	r.run(tag(sim.Tag{Key: "?*~% '<한글>", Value: "EC2 takes any character: é \\ \" ☃"}))
+	r.run(func(tx *Tx) error { return tx.DeleteTags(DeleteTags{Resources: id}) })
+	r.run(func(tx *Tx) error { return tx.DeleteTags(DeleteTags{id, []TagMatch{{Key: "of an older state\n"}}}) })
+	r.run(tag(sim.Tag{Key: strings.Repeat("가", 128), Value: strings.Repeat("나", 256)}))
 	for n := range sim.MaxTags - 1 {
 		r.run(tag(sim.Tag{Key: fmt.Sprint("k", n)}))
 	}

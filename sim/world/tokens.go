@@ -21,6 +21,9 @@ func once[T any, K ~string](tx *Tx, action, token string, in any, get func(K) (T
 	if len(token) > maxClientToken {
 		return none, sim.Errorf(sim.CodeInvalidParameterValue, "Value (%s) for parameter clientToken is invalid. The length exceeds the maximum of %d characters.", token, maxClientToken)
 	}
+	if err := sim.CheckText("clientToken", token); err != nil {
+		return none, err
+	}
 	request, err := requestHash(in)
 	if err != nil {
 		return none, err

@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -162,6 +163,27 @@ func TestUnknownTableIsRefused(t *testing.T) {
 	rows := func(yield func(Change, error) bool) { yield(Change{Table: "moon", ID: "m-1"}, nil) }
 	if _, err := New(Options{}, rows); err == nil {
 		t.Error("a state with a table that this build doesn't know was accepted")
+	}
+}
+
+// What an older labsim let in is still read, and can be changed and removed.
+func TestOlderNamesAreRead(t *testing.T) {
+	const id = "vol-00000000000000001"
+	rows := func(yield func(Change, error) bool) {
+		yield(Change{Table: "volume", ID: id, Data: []byte(`{"ID":"` + id + `","Owner":"` + string(alice) + `","Zone":"us-east-1a","Size":1,"Type":"gp3",
+			"Tags":[{"Key":"a\u001b","Value":"b\n"},{"Key":"labsim:mount","Value":"/proc"}]}`)}, nil)
+	}
+	r := newRegion(t)
+	w, err := New(Options{Region: "us-east-1", Zones: []sim.Zone{"us-east-1a"}, Now: time.Now, Random: rand.Reader}, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.World = w
+	r.run(func(tx *Tx) error {
+		return tx.CreateTags(CreateTags{[]string{id}, sim.Tags{{Key: sim.TagMount, Value: "/data"}}})
+	})
+	if got := r.View().Volumes.Row(id).Tags; got.Value(sim.TagMount) != "/data" || len(got) != 2 {
+		t.Errorf("tags %q, want the older one and /data", got)
 	}
 }
 
