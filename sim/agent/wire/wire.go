@@ -80,6 +80,16 @@ type GuestState struct {
 	Shutdown string // what a process inside asked for: "", "poweroff", "reboot"
 }
 
+// Cleaned returns the state with what may be passed on of it: a guest may say
+// anything.
+func (s GuestState) Cleaned() GuestState {
+	if s.Shutdown != "poweroff" && s.Shutdown != "reboot" {
+		s.Shutdown = ""
+	}
+	s.HostKeys = HostKeys(s.HostKeys)
+	return s
+}
+
 // Frame kinds of a process' streams. A frame is one byte of kind, four bytes of
 // length, big endian, and the data.
 const (
@@ -96,6 +106,9 @@ const (
 // MaxFrame bounds a frame's data.
 const MaxFrame = 64 << 10
 
+// frameLength is the length of the kinds that have one.
+var frameLength = map[byte]uint32{FrameExit: 1, FrameResize: 4, FrameEOF: 0, FrameSignal: 1}
+
 // WriteFrame writes one frame, in one call of w.Write.
 func WriteFrame(w io.Writer, kind byte, data []byte) error {
 	if len(data) > MaxFrame {
@@ -109,7 +122,8 @@ func WriteFrame(w io.Writer, kind byte, data []byte) error {
 	return err
 }
 
-// ReadFrame reads one frame; data is valid until the caller's next use of buf.
+// ReadFrame reads one frame; data is valid until the caller's next use of buf. It
+// is of the length that its kind has, so that a reader may take it apart.
 func ReadFrame(r io.Reader, buf []byte) (kind byte, data []byte, err error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -118,6 +132,9 @@ func ReadFrame(r io.Reader, buf []byte) (kind byte, data []byte, err error) {
 	n := binary.BigEndian.Uint32(head[1:])
 	if n > MaxFrame {
 		return 0, nil, fmt.Errorf("frame of %d bytes, at most %d", n, MaxFrame)
+	}
+	if want, fixed := frameLength[head[0]]; fixed && n != want {
+		return 0, nil, fmt.Errorf("frame of kind %d with %d bytes, not %d", head[0], n, want)
 	}
 	if cap(buf) < int(n) {
 		buf = make([]byte, n)
