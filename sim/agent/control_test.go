@@ -61,7 +61,7 @@ func accept(t *testing.T, n *node) *control {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line, err := readLine(conn, 4096)
+	line, err := wire.ReadLine(conn, 4096)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"labsim/sim/agent/wire"
 )
 
 // floodingGuest is a first process that connects as often as it can and never says
@@ -27,7 +29,7 @@ func floodingGuest(socket string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := readLine(os.Stdin, 100); err != nil {
+	if _, err := wire.ReadLine(os.Stdin, 100); err != nil {
 		return err
 	}
 	var held []net.Conn

@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +38,7 @@ type guests struct {
 	mu       sync.Mutex // guards what follows, never held across I/O
 	listener net.Listener
 	live     map[sim.InstanceID]*guest
+	paces    map[sim.InstanceID]*pace // outlive the connections
 }
 
 // guest is one of them.
@@ -49,13 +48,14 @@ type guest struct {
 	peer     *peer
 	client   *http.Client
 	session  *yamux.Session
-
-	mu    sync.Mutex
-	state wire.GuestState
+	heard    heard
 }
 
 func newGuests(a *Agent) *guests {
-	return &guests{a: a, identify: identify, executable: "/proc/self/exe", live: map[sim.InstanceID]*guest{}}
+	return &guests{
+		a: a, identify: identify, executable: "/proc/self/exe",
+		live: map[sim.InstanceID]*guest{}, paces: map[sim.InstanceID]*pace{},
+	}
 }
 
 // open lays out what a guest finds: its binary, and beside it the agent's socket.
@@ -137,18 +137,19 @@ func (g *guests) serve(c net.Conn) error {
 	if err != nil {
 		return err
 	}
+	pace := g.paceOf(id)
+	if !pace.connects.Allow() {
+		return fmt.Errorf("%s connects too often", id)
+	}
 	session, err := greet(c, id)
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
 	}
 	defer session.Close()
-	t := &http.Transport{
-		DialContext:        func(context.Context, string, string) (net.Conn, error) { return session.Open() },
-		DisableCompression: true,
-		MaxIdleConns:       2,
-	}
+	t := guestTransport(session)
 	defer t.CloseIdleConnections()
 	one := &guest{instance: id, since: time.Now(), peer: p, session: session, client: &http.Client{Transport: t}}
+	one.heard = heard{pace: pace.states, tell: g.a.changed}
 	if err := g.add(one); err != nil {
 		return err
 	}
@@ -179,8 +180,7 @@ func (g *guests) instanceOf(p *peer) (sim.InstanceID, error) {
 // greet reads the guest's first line and begins the session.
 func greet(c net.Conn, id sim.InstanceID) (*yamux.Session, error) {
 	c.SetReadDeadline(time.Now().Add(helloLimit))
-	// Byte by byte in effect: what follows the line is the session's.
-	line, err := readLine(c, 4<<10)
+	line, err := wire.ReadLine(c, wire.MaxHello)
 	if err != nil {
 		return nil, fmt.Errorf("no greeting: %w", err)
 	}
@@ -192,7 +192,9 @@ func greet(c net.Conn, id sim.InstanceID) (*yamux.Session, error) {
 	if hello.Protocol != wire.Protocol {
 		return nil, fmt.Errorf("%s speaks protocol %d, not %d: stop and start it to give it this build's first process", id, hello.Protocol, wire.Protocol)
 	}
-	return yamux.Server(c, yamuxConfig())
+	config := yamuxConfig()
+	config.StreamCloseTimeout = streamCloseTimeout
+	return yamux.Server(wire.Guard(c), config)
 }
 
 func yamuxConfig() *yamux.Config {
@@ -200,20 +202,6 @@ func yamuxConfig() *yamux.Config {
 	c.LogOutput = io.Discard
 	c.EnableKeepAlive = false // a Unix socket tells when the other side has gone
 	return c
-}
-
-func readLine(r io.Reader, limit int) ([]byte, error) {
-	var line []byte
-	for b := make([]byte, 1); len(line) < limit; {
-		if _, err := io.ReadFull(r, b); err != nil {
-			return nil, err
-		}
-		if b[0] == '\n' {
-			return line, nil
-		}
-		line = append(line, b[0])
-	}
-	return nil, bufio.ErrTooLong
 }
 
 // add refuses a second connection while the first lives.
@@ -254,17 +242,14 @@ func (g *guests) follow(one *guest) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("events: %s", resp.Status)
+		return fmt.Errorf("events: status %d", resp.StatusCode)
 	}
-	for dec := json.NewDecoder(resp.Body); ; {
+	for lines := wire.NewLines(newPacedReader(resp.Body), wire.MaxGuestLine); ; {
 		var s wire.GuestState
-		if err := dec.Decode(&s); err != nil {
+		if err := lines.Next(&s); err != nil {
 			return err
 		}
-		one.mu.Lock()
-		one.state = s
-		one.mu.Unlock()
-		g.a.changed()
+		one.heard.says(s.Cleaned())
 	}
 }
 
@@ -278,9 +263,7 @@ func (g *guests) list() []dataplane.Guest {
 	g.mu.Unlock()
 	var out []dataplane.Guest
 	for _, one := range all {
-		one.mu.Lock()
-		s := one.state
-		one.mu.Unlock()
+		s := one.heard.told()
 		out = append(out, dataplane.Guest{Instance: one.instance, Since: one.since, HostKeys: s.HostKeys, Ready: s.Ready, Shutdown: s.Shutdown})
 	}
 	slices.SortFunc(out, func(a, b dataplane.Guest) int { return strings.Compare(string(a.Instance), string(b.Instance)) })

@@ -33,6 +33,8 @@ const (
 	floodEnv = "LABSIM_TEST_FLOOD" // how many connections a hostile one makes
 )
 
+const someKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUrmXr4wSX7ER+/c6e3NBG6v52spp0LStCATMcQ5hb8"
+
 // TestMain is also the guest: the test starts itself as a namespace's first process.
 func TestMain(m *testing.M) {
 	if socket := os.Getenv(guestEnv); socket != "" {
@@ -52,7 +54,7 @@ func TestMain(m *testing.M) {
 // fakeGuest speaks as PID 1 does. It waits for a line, by which the test says
 // that its place is ready, and ends with its input.
 func fakeGuest(socket string) error {
-	if _, err := readLine(os.Stdin, 100); err != nil {
+	if _, err := wire.ReadLine(os.Stdin, 100); err != nil {
 		return err
 	}
 	if err := loopbackUp(); err != nil {
@@ -100,10 +102,10 @@ func guestHandler(heard chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+wire.PathEvents, func(w http.ResponseWriter, r *http.Request) {
 		close(heard)
-		json.NewEncoder(w).Encode(wire.GuestState{HostKeys: []string{"ssh-ed25519 AAAA"}})
+		json.NewEncoder(w).Encode(wire.GuestState{HostKeys: []string{someKey}})
 		w.(http.Flusher).Flush()
 		time.Sleep(50 * time.Millisecond)
-		json.NewEncoder(w).Encode(wire.GuestState{HostKeys: []string{"ssh-ed25519 AAAA"}, Ready: true})
+		json.NewEncoder(w).Encode(wire.GuestState{HostKeys: []string{someKey}, Ready: true})
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	})

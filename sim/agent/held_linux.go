@@ -63,6 +63,15 @@ func (h *heldConfig) eni(id sim.ENIID) (dataplane.ENI, bool) {
 	return e, ok
 }
 
+func (h *heldConfig) hasInstance(id sim.InstanceID) bool {
+	for _, e := range h.enis {
+		if e.Instance == id {
+			return true
+		}
+	}
+	return false
+}
+
 func (h *heldConfig) hasVolume(id sim.VolumeID) bool { return h.volumes[id] }
 
 func (h *heldConfig) hasAddress(sub sim.SubnetID, addr netip.Addr) bool {

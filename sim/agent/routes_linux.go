@@ -54,8 +54,11 @@ func (a *Agent) routes(ctx context.Context) http.Handler {
 	return mux
 }
 
+// maxRequest bounds what control asks at a time; a config is the longest.
+const maxRequest = 64 << 20
+
 func decode(w http.ResponseWriter, r *http.Request, v any) bool {
-	if err := json.NewDecoder(r.Body).Decode(v); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(v); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return false
 	}
@@ -186,7 +189,7 @@ func (a *Agent) serveGuest(w http.ResponseWriter, r *http.Request) {
 			p.Out.URL.Path, p.Out.URL.RawPath = "/"+rest, ""
 			p.Out.Host = "guest"
 		},
-		Transport:     one.client.Transport,
+		Transport:     withoutInterim{one.client.Transport},
 		FlushInterval: -1, // streams
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			a.provoked.Printf("%s: %v", id, err)
