@@ -191,12 +191,7 @@ func (b *box) stream(ctx context.Context, path string) (*bufferedConn, error) {
 	r.Header.Set("Upgrade", wire.Upgrade)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	if err := r.Write(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	br := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(br, r)
+	resp, br, err := wire.Exchange(conn, r)
 	if err != nil {
 		conn.Close()
 		return nil, err

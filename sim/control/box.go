@@ -202,7 +202,7 @@ func (s *server) console(ctx context.Context, id sim.InstanceID) ([]byte, time.T
 		return nil, time.Time{}, err
 	}
 	req.Close = true
-	resp, err := exchange(conn, req)
+	resp, _, err := wire.Exchange(conn, req)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -210,9 +210,34 @@ func (s *server) console(ctx context.Context, id sim.InstanceID) ([]byte, time.T
 	if resp.StatusCode != http.StatusOK {
 		return nil, time.Time{}, errors.New("console: " + resp.Status)
 	}
-	// EC2 shows the last 64 KB.
-	out, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	return out[max(0, len(out)-64<<10):], time.Now(), err
+	out, err := tail(io.LimitReader(resp.Body, maxConsole), consoleShown)
+	return out, time.Now(), err
+}
+
+// Sizes of a guest's console output: how much is read, and how much of it EC2 shows
+// (EC2 API Reference, GetConsoleOutput: the last 64 KB).
+const (
+	maxConsole   = 16 << 20
+	consoleShown = 64 << 10
+)
+
+// tail reads to the end and keeps the last n bytes.
+func tail(r io.Reader, n int) ([]byte, error) {
+	var out []byte
+	buf := make([]byte, 32<<10)
+	for {
+		got, err := r.Read(buf)
+		out = append(out, buf[:got]...)
+		if len(out) > 2*n || err != nil {
+			out = append(out[:0], out[max(0, len(out)-n):]...)
+		}
+		if err == io.EOF {
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+	}
 }
 
 func (s *server) serveDrain(w http.ResponseWriter, r *http.Request) {

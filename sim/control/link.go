@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -111,7 +112,8 @@ func (l *Link) accept(ctx context.Context, conn net.Conn) error {
 	}
 	defer mux.Close()
 	s := &session{build: hello.Build, mux: mux, http: &http.Client{Transport: &http.Transport{
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return mux.Open() },
+		DialContext:            func(context.Context, string, string) (net.Conn, error) { return mux.Open() },
+		MaxResponseHeaderBytes: wire.MaxHead,
 	}}}
 	l.replace(s)
 	defer l.drop(s)
@@ -139,15 +141,24 @@ func (l *Link) follow(ctx context.Context, s *session) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("reports: %s", resp.Status)
 	}
-	for dec := json.NewDecoder(resp.Body); ; {
+	for lines := wire.NewLines(resp.Body, wire.MaxReport); ; {
 		var r dataplane.Report
-		if err := dec.Decode(&r); err != nil {
+		if err := lines.Next(&r); err != nil {
 			return fmt.Errorf("reports: %w", err)
 		}
+		cleanGuests(r.Guests)
 		l.mu.Lock()
 		s.report = r
 		l.notify()
 		l.mu.Unlock()
+	}
+}
+
+// cleanGuests takes out of a report what an agent of another build may have passed
+// on of what guests say.
+func cleanGuests(list []dataplane.Guest) {
+	for i := range list {
+		list[i].HostKeys = wire.HostKeys(list[i].HostKeys)
 	}
 }
 
@@ -211,7 +222,9 @@ func (l *Link) Watch(ctx context.Context, f func(NodeState)) error {
 
 // Set implements Node.
 func (l *Link) Set(ctx context.Context, c *dataplane.Config) (r dataplane.Report, err error) {
-	return r, l.call(ctx, http.MethodPut, wire.PathConfig, c, &r)
+	err = l.call(ctx, http.MethodPut, wire.PathConfig, c, &r)
+	cleanGuests(r.Guests)
+	return r, err
 }
 
 // Counters implements Node.
@@ -260,26 +273,25 @@ func (l *Link) call(ctx context.Context, method, path string, in, out any) error
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return fmt.Errorf("agent: %s: %s", resp.Status, bytes.TrimSpace(text))
+		return fmt.Errorf("agent: %s: %s", resp.Status, errorText(resp))
 	}
-	return json.NewDecoder(resp.Body).Decode(out)
+	return json.NewDecoder(io.LimitReader(resp.Body, wire.MaxReport)).Decode(out)
 }
 
-// readHello reads one line, byte by byte: what follows it is the session's.
+// errorText reads the body of an answer that is no success, which may be a guest's.
+func errorText(resp *http.Response) string {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, wire.MaxErrorText))
+	return sim.Printable(strings.TrimSpace(string(text)))
+}
+
 func readHello(conn net.Conn) (h wire.Hello, err error) {
 	conn.SetReadDeadline(time.Now().Add(helloTimeout))
 	defer conn.SetReadDeadline(time.Time{})
-	var line []byte
-	for b := make([]byte, 1); len(line) < 4096; line = append(line, b[0]) {
-		if _, err := io.ReadFull(conn, b); err != nil {
-			return h, fmt.Errorf("hello: %w", err)
-		}
-		if b[0] == '\n' {
-			return h, json.Unmarshal(line, &h)
-		}
+	line, err := wire.ReadLine(conn, wire.MaxHello)
+	if err != nil {
+		return h, fmt.Errorf("hello: %w", err)
 	}
-	return h, errors.New("hello: the line is too long")
+	return h, json.Unmarshal(line, &h)
 }
 
 // muxConfig notices within seconds that an agent hangs; one that ends is seen at
@@ -310,7 +322,7 @@ func shutdownGuest(ctx context.Context, n Node, id sim.InstanceID, action string
 	if deadline, ok := ctx.Deadline(); ok {
 		conn.SetDeadline(deadline)
 	}
-	resp, err := exchange(conn, req)
+	resp, _, err := wire.Exchange(conn, req)
 	if err != nil {
 		return err
 	}

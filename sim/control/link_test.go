@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -334,12 +336,40 @@ func TestReports(t *testing.T) {
 	b.becomes(id, "running")
 	b.converged()
 	sets := a.configs()
+	// An agent of another build may pass on whatever a guest says.
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUrmXr4wSX7ER+/c6e3NBG6v52spp0LStCATMcQ5hb8"
 	a.reports <- dataplane.Report{Version: sets[len(sets)-1].Version, Guests: []dataplane.Guest{
-		{Instance: sim.InstanceID(id), HostKeys: []string{"ssh-ed25519 AAAA"}},
+		{Instance: sim.InstanceID(id), HostKeys: []string{"\x1b[2J", key + "\n@cert-authority * " + key}},
 	}}
-	b.eventually("the host key is known", func() bool {
-		keys := map[string][]string{}
+	keys := map[string][]string{}
+	b.eventually("a host key is known", func() bool {
 		b.get("hostkeys", &keys)
-		return len(keys[id]) == 1 && keys[id][0] == "ssh-ed25519 AAAA"
+		return len(keys[id]) > 0
 	})
+	if len(keys[id]) != 1 || keys[id][0] != key {
+		t.Errorf("host keys %q, want %q and nothing else", keys[id], key)
+	}
+}
+
+// A report without an end costs the agent its connection, and control no memory.
+func TestReportWithoutEnd(t *testing.T) {
+	o, dir := withAgent(t)
+	start(t, o)
+	a := dialAgent(t, dir, nil)
+	a.reports <- dataplane.Report{Errors: []dataplane.Problem{{Message: strings.Repeat("x", wire.MaxReport)}}}
+	select {
+	case <-a.mux.CloseChan():
+	case <-time.After(30 * time.Second):
+		t.Error("control takes a report of more than it can hold")
+	}
+}
+
+// What a guest writes instead of an answer is no text of labsim's.
+func TestRefusalOfAGuest(t *testing.T) {
+	w := httptest.NewRecorder()
+	refuse(w, &http.Response{StatusCode: http.StatusTeapot, Body: io.NopCloser(strings.NewReader(`{"Format":"%[1]s%[1]s\u001b[2J","Args":["x"]}` + strings.Repeat("y", 1<<20)))})
+	var f Failed
+	if err := json.Unmarshal(w.Body.Bytes(), &f); err != nil || f.Format != "%s" || w.Code != http.StatusTeapot || w.Body.Len() > 2*wire.MaxErrorText {
+		t.Errorf("status %d, format %q, %d bytes: %v", w.Code, f.Format, w.Body.Len(), err)
+	}
 }

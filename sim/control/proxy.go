@@ -1,8 +1,9 @@
 package control
 
 import (
-	"bufio"
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -10,14 +11,6 @@ import (
 
 	"labsim/sim/agent/wire"
 )
-
-// exchange sends a request on a connection and reads the answer's head.
-func exchange(conn net.Conn, req *http.Request) (*http.Response, error) {
-	if err := req.Write(conn); err != nil {
-		return nil, err
-	}
-	return http.ReadResponse(bufio.NewReader(conn), req)
-}
 
 // upgrade passes a request for a raw stream on to the agent, and then the bytes
 // both ways. Each side's end of sending is passed on by itself, so that the
@@ -41,18 +34,13 @@ func (s *server) upgrade(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	askUpgrade(req)
-	if err := req.Write(agent); err != nil {
-		failWith(w, err)
-		return
-	}
-	fromAgent := bufio.NewReader(agent)
-	resp, err := http.ReadResponse(fromAgent, req)
+	resp, fromAgent, err := wire.Exchange(agent, req)
 	if err != nil {
 		failWith(w, err)
 		return
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		passOn(w, resp)
+		refuse(w, resp)
 		return
 	}
 	// From here on the request's context says nothing of the client any more.
@@ -131,20 +119,33 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	req.Close = true
-	resp, err := exchange(agent, req)
+	resp, _, err := wire.Exchange(agent, req)
 	if err != nil {
 		failWith(w, err)
+		return
+	}
+	if resp.StatusCode != http.StatusOK {
+		refuse(w, resp)
 		return
 	}
 	passOn(w, resp)
 }
 
+// refuse answers that the agent or a guest has refused, in control's own form:
+// what a guest writes must not pass for a text of labsim's.
+func refuse(w http.ResponseWriter, resp *http.Response) {
+	defer resp.Body.Close()
+	status := resp.StatusCode
+	if status < 400 {
+		status = http.StatusBadGateway
+	}
+	fail(w, status, "%s", cmp.Or(errorText(resp), fmt.Sprintf("status %d", resp.StatusCode)))
+}
+
 // passOn writes an answer out, each piece as it comes.
 func passOn(w http.ResponseWriter, resp *http.Response) {
 	defer resp.Body.Close()
-	if t := resp.Header.Get("Content-Type"); t != "" {
-		w.Header().Set("Content-Type", t)
-	}
+	w.Header().Set("Content-Type", "application/octet-stream") // a guest's bytes are no page
 	w.WriteHeader(resp.StatusCode)
 	rc := http.NewResponseController(w)
 	rc.Flush()
