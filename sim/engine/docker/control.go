@@ -90,7 +90,7 @@ func (e *Engine) ensureControl(ctx context.Context, spec controlSpec, portAsked 
 			}
 			changed = true
 			err := e.startAgain(ctx, c)
-			if !portTaken(err) && !notFound(err) {
+			if !portTaken(err) && !notFound(err) && !conflict(err) { // another labsim removes it
 				return have, changed, err
 			}
 		}
