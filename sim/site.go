@@ -51,6 +51,14 @@ func (s Site) DataDir() string { return "/var/lib/labsim/" + string(s) }
 // RunDir holds sockets and pinned namespaces, on the engine's machine.
 func (s Site) RunDir() string { return "/run/labsim/" + string(s) }
 
+// ControlDir holds control's socket and nothing else. Control binds it: what is
+// mounted in a directory that a container binds, as the namespaces are in RunDir,
+// stays alive in the container's own mount namespace.
+func (s Site) ControlDir() string { return ControlIn(s.RunDir()) }
+
+// ControlIn is ControlDir where RunDir is seen at runDir.
+func ControlIn(runDir string) string { return runDir + "/control" }
+
 // Bridge is the interface of the Internet network on the engine's machine.
 // Interface names have 15 characters at most.
 func (s Site) Bridge() string { return "ls" + s.hash("bridge")[:10] }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/yamux"
 
+	"labsim/sim"
 	"labsim/sim/agent/wire"
 )
 
@@ -25,8 +26,9 @@ const (
 // keepControl holds a connection to control until ctx ends: control may come
 // late, go and come back.
 func (a *Agent) keepControl(ctx context.Context) {
-	path := filepath.Join(a.runDir, "control.sock")
-	events, stop := a.engine.watchDir(a.runDir)
+	dir := sim.ControlIn(a.runDir)
+	path := filepath.Join(dir, "control.sock")
+	events, stop := a.engine.watchDir(dir)
 	defer stop()
 	said := ""
 	for wait := redialLeast; ctx.Err() == nil; wait = min(2*wait, redialMost) {

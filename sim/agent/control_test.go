@@ -35,6 +35,9 @@ func controlNode(t *testing.T) *node {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	n.agent.runDir = dir
+	if err := os.MkdirAll(sim.ControlIn(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	return n
 }
 
@@ -49,7 +52,7 @@ type control struct {
 // accept listens, as control does when it starts, and waits for the agent.
 func accept(t *testing.T, n *node) *control {
 	t.Helper()
-	path := filepath.Join(n.agent.runDir, "control.sock")
+	path := filepath.Join(sim.ControlIn(n.agent.runDir), "control.sock")
 	os.Remove(path)
 	l, err := net.Listen("unix", path)
 	if err != nil {

@@ -41,8 +41,8 @@ func Run(ctx context.Context) error {
 		return err
 	}
 	// Before Docker is answered: whoever enabled the plugin may then bind the directory.
-	if err := eng.makeDir(site.RunDir()); err != nil {
-		log.Printf("%s: %v", site.RunDir(), err)
+	if err := eng.makeDir(site.ControlDir()); err != nil {
+		log.Printf("%s: %v", site.ControlDir(), err)
 	}
 	hooks := newHookServer()
 	srv, err := listenHooks(filepath.Join(plugin.SocketDir, plugin.Socket), hooks)

@@ -15,13 +15,17 @@ import (
 
 	"github.com/hashicorp/yamux"
 
+	"labsim/sim"
 	"labsim/sim/agent/wire"
 )
 
 // leave poses as control, whose container is gone: the agent dials its socket,
 // and is asked to leave.
 func leave(ctx context.Context, runDir string) error {
-	file := filepath.Join(runDir, "control.sock")
+	file := filepath.Join(sim.ControlIn(runDir), "control.sock")
+	if err := os.MkdirAll(filepath.Dir(file), 0o711); err != nil {
+		return err
+	}
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

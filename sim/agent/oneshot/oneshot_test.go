@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/yamux"
 
+	"labsim/sim"
 	"labsim/sim/agent/wire"
 )
 
@@ -90,7 +91,7 @@ func TestLeave(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- leave(ctx, dir) }()
 	asked := make(chan string, 1)
-	go serveAgent(t, ctx, filepath.Join(dir, "control.sock"), asked)
+	go serveAgent(t, ctx, filepath.Join(sim.ControlIn(dir), "control.sock"), asked)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

@@ -237,7 +237,7 @@ func (e *Engine) controlContainer(s controlSpec) (*container.Config, *container.
 		NetworkMode:  container.NetworkMode(e.site.Control()),
 		PortBindings: nat.PortMap{port: {{HostIP: "127.0.0.1", HostPort: strconv.Itoa(s.Port)}}},
 		// Binds, not mounts: Docker makes the run directory again after a reboot.
-		Binds: []string{s.Socket + ":/var/run/docker.sock", e.site.RunDir() + ":/run/labsim"},
+		Binds: []string{s.Socket + ":/var/run/docker.sock", e.site.ControlDir() + ":/run/labsim"},
 		Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: e.site.StateVolume(), Target: "/state",
 			// With the driver named Docker asks no other, such as another site's that hangs.
 			VolumeOptions: &mount.VolumeOptions{NoCopy: true, DriverConfig: &mount.Driver{Name: "local"},

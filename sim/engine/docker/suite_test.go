@@ -73,10 +73,10 @@ func withAgent(t *testing.T, e *Engine, file, build string) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(e.site.RunDir()); err != nil {
+	if _, err := os.Stat(e.site.ControlDir()); err != nil {
 		t.Skip("the engine is not on this machine")
 	}
-	link, err := control.Listen(e.site, e.site.RunDir(), slog.New(slog.DiscardHandler))
+	link, err := control.Listen(e.site, e.site.ControlDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,13 +133,13 @@ func (u *uninstall) look(ctx context.Context) (found bool, err error) {
 // builds are the builds whose image serves best, the best first.
 func (u *uninstall) builds() []string {
 	var out []string
+	if u.agent != nil { // it is asked to leave, by one of its own build
+		out = append(out, plugin.Build(u.agent.Config.Description))
+	}
 	for _, c := range u.uses {
 		if c.Labels[sim.LabelKind] == kindControl {
 			out = append(out, c.Labels[sim.LabelBuild])
 		}
-	}
-	if u.agent != nil {
-		out = append(out, plugin.Build(u.agent.Config.Description))
 	}
 	if own, err := images.BuildHash(u.o.Binary); err == nil {
 		out = append(out, own)
