@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -17,7 +18,7 @@ func (a *app) open(ctx context.Context) (e *docker.Engine, simulated bool, err e
 	if a.engine == "none" {
 		return nil, true, nil
 	}
-	e, err = docker.Open(ctx, docker.Options{Site: sim.Site(a.site)})
+	e, err = docker.Open(ctx, docker.Options{Site: sim.Site(a.site), Tokens: a.tokens()})
 	if a.engine == "" && errors.Is(err, docker.ErrNoDocker) {
 		return nil, true, nil
 	}
@@ -95,7 +96,16 @@ func (a *app) find(ctx context.Context) (*box, error) {
 		return nil, err
 	}
 	b := newBox(c.Endpoint, c.Token)
-	return b, a.sameProtocol(ctx, b)
+	err = a.sameProtocol(ctx, b)
+	if isStatus(err, http.StatusUnauthorized) { // what was remembered holds no more
+		a.tokens().Keep("", "")
+		if c, err = e.Find(ctx); err != nil {
+			return nil, err
+		}
+		b = newBox(c.Endpoint, c.Token)
+		err = a.sameProtocol(ctx, b)
+	}
+	return b, err
 }
 
 // answerLimit is how long a control that runs may take to say who it is.

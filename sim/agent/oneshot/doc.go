@@ -1,7 +1,7 @@
 // Package oneshot is what `labsim oneshot VERB` does inside a short-lived
-// container: the few things on the engine's machine that the CLI can't do
-// through Docker's API, as the engine may run in a virtual machine. Results go
-// to standard output as JSON.
+// container, or one command inside control: the few things on the engine's
+// machine that the CLI can't do through Docker's API, as the engine may run in a
+// virtual machine. Results go to standard output as JSON.
 //
 // It must know nothing of worlds and configs, and needs no network.
 package oneshot

@@ -21,6 +21,8 @@ const (
 	Clean = "clean"
 	// Socket FILE... prints map[string]string: the id of the engine that answers at each socket.
 	Socket = "socket"
+	// Token FILE prints the token of the site as a string; run inside control.
+	Token = "token"
 	// Kernel prints Features.
 	Kernel = "kernel"
 )
@@ -67,6 +69,8 @@ func run(verb string, args []string, out io.Writer) error {
 		return print(clean(args[0], args[1], args[2], len(args) > 3 && args[3] == "data"))
 	case verb == Socket:
 		return print(engines(args), nil)
+	case verb == Token && len(args) == 1:
+		return print(token(args[0]))
 	case verb == Kernel:
 		return print(kernel(), nil)
 	}

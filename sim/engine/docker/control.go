@@ -1,13 +1,11 @@
 package docker
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -250,24 +248,6 @@ func (e *Engine) controlContainer(s controlSpec) (*container.Config, *container.
 		IpcMode:       container.IPCModePrivate,
 		Resources:     container.Resources{PidsLimit: &pids},
 	}
-}
-
-// token reads the site's token out of control's volume.
-func (e *Engine) token(ctx context.Context) (string, error) {
-	r, _, err := e.c.CopyFromContainer(ctx, e.site.Control(), "/state/token")
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	t := tar.NewReader(r)
-	if _, err := t.Next(); err != nil {
-		return "", err
-	}
-	b, err := io.ReadAll(io.LimitReader(t, 4<<10))
-	if err == nil && len(bytes.TrimSpace(b)) == 0 {
-		err = errors.New("the token is empty")
-	}
-	return string(bytes.TrimSpace(b)), err
 }
 
 // lastWords returns the end of control's log.

@@ -25,11 +25,11 @@ func (e *Engine) Find(ctx context.Context) (*Control, error) {
 		return nil, &sim.Failure{What: sim.T("control of the site %s does not run: %s", string(e.site), list[0].Status),
 			Next: []sim.Text{sim.Cmd("labsim up"), sim.Cmd("docker logs %s", e.site.Control())}, Err: ErrSilent}
 	}
-	c := &Control{Build: l[sim.LabelBuild]}
+	c := &Control{Build: l[sim.LabelBuild], container: list[0].ID}
 	c.Port, _ = strconv.Atoi(l[sim.LabelPort])
 	c.Public, _ = netip.ParsePrefix(l[labelPublic])
 	c.Endpoint = endpointAt(c.Port)
-	if c.Token, err = e.token(ctx); err != nil {
+	if c.Token, err = e.token(ctx, c.container); err != nil {
 		return nil, &sim.Failure{What: sim.T("control's token can't be read"), Next: []sim.Text{sim.Cmd("labsim up")}, Err: err}
 	}
 	return c, nil

@@ -41,6 +41,8 @@ type Control struct {
 	Public   netip.Prefix
 	// Changed says that Install had something to do.
 	Changed bool
+
+	container string // id
 }
 
 // controlStart bounds how long control and agent may take to answer.
@@ -279,7 +281,7 @@ func (e *Engine) ask(ctx context.Context, c *Control) (version, error) {
 			return v, err
 		}
 		resp.Body.Close()
-		if c.Token, err = e.token(ctx); err != nil {
+		if err := e.identify(ctx, c); err != nil {
 			return v, err
 		}
 	}
@@ -289,7 +291,8 @@ func (e *Engine) ask(ctx context.Context, c *Control) (version, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		c.Token = "" // of a control before this one
+		e.forgetToken(c.container) // of a control before this one
+		c.Token = ""
 		return v, fmt.Errorf("%s", resp.Status)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
@@ -299,6 +302,20 @@ func (e *Engine) ask(ctx context.Context, c *Control) (version, error) {
 		return v, fmt.Errorf("the site %s answers", v.Site)
 	}
 	return v, nil
+}
+
+// identify finds out which container control is, and its token.
+func (e *Engine) identify(ctx context.Context, c *Control) error {
+	list, err := e.controls(ctx)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return ErrNotUp
+	}
+	c.container = list[0].ID
+	c.Token, err = e.token(ctx, c.container)
+	return err
 }
 
 // client talks to loopback only: no proxy of the environment is asked.

@@ -26,16 +26,19 @@ type Options struct {
 	// Build is whose system image containers are made of; "": the one that was
 	// loaded last.
 	Build string
+	// Tokens may be nil: then control is asked each time.
+	Tokens Tokens
 }
 
 // Engine is a Docker engine, seen from one site.
 type Engine struct {
-	c     *client.Client
-	site  sim.Site
-	at    endpoint
-	build string // may be ""
-	ping  types.Ping
-	pids  pidCache
+	c      *client.Client
+	site   sim.Site
+	at     endpoint
+	build  string // may be ""
+	tokens Tokens // may be nil
+	ping   types.Ping
+	pids   pidCache
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -88,7 +91,7 @@ func Dial(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", at.Host, err)
 	}
-	return &Engine{c: c, site: o.Site, at: at, build: o.Build}, nil
+	return &Engine{c: c, site: o.Site, at: at, build: o.Build, tokens: o.Tokens}, nil
 }
 
 // Close drops the connections.
