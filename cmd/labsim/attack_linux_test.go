@@ -18,6 +18,7 @@ var attackTests = []struct {
 	run  func(*user)
 }{
 	{name: "forbidden system calls", run: forbiddenSystemCalls},
+	{name: "an instance that can't start", run: othersTrouble},
 }
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other

@@ -16,14 +16,14 @@ const stallLimit = time.Minute
 
 var errStalled = errors.New("nothing moves any more")
 
-// await calls done with the status at once and at every change, until it returns
-// true or an error. What the box reports as wrong is told when it appears; the wait
+// await calls done with the status of a scope at once and at every change, until it
+// returns true or an error. What the box reports as wrong is told when it appears; the wait
 // goes on as long as anything moves, and ends where nothing does and something is
 // wrong.
-func (b *box) await(ctx context.Context, tell func(sim.Text), done func(boxStatus) (bool, error)) error {
+func (b *box) await(ctx context.Context, of *scope, tell func(sim.Text), done func(boxStatus) (bool, error)) error {
 	p := progress{}
 	for {
-		err := b.awaitMove(ctx, &p, tell, done)
+		err := b.awaitMove(ctx, of, &p, tell, done)
 		if !errors.Is(err, errStalled) {
 			return err
 		}
@@ -35,12 +35,16 @@ func (b *box) await(ctx context.Context, tell func(sim.Text), done func(boxStatu
 }
 
 // awaitMove is await until nothing has moved for a while: errStalled.
-func (b *box) awaitMove(ctx context.Context, p *progress, tell func(sim.Text), done func(boxStatus) (bool, error)) error {
+func (b *box) awaitMove(ctx context.Context, of *scope, p *progress, tell func(sim.Text), done func(boxStatus) (bool, error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	t := time.AfterFunc(stallLimit, func() { cancel(errStalled) })
 	defer t.Stop()
 	err := b.watch(ctx, func(s boxStatus) (bool, error) {
+		s, err := of.narrow(ctx, s)
+		if err != nil {
+			return false, err
+		}
 		moved, fresh := p.look(s)
 		if moved {
 			t.Reset(stallLimit)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"labsim/sim"
+	"labsim/sim/dataplane"
 )
 
 // scripted is a control whose status changes as time goes by.
@@ -42,10 +43,18 @@ func (s scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 // A wait goes on as long as something moves; what is wrong is told once, and ends
 // it where nothing moves any more.
 func TestAwait(t *testing.T) {
+	others := func(current bool) string {
+		data, err := json.Marshal(boxStatus{Current: current, Steps: []boxStep{{"start", "i-0b"}, {"record", "i-0b"}},
+			Problems: []dataplane.Problem{{Resource: "i-0b", Message: "no room"}, {Resource: "vol-0c", Message: "no room"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
 	status := func(converged bool, steps int, problems ...string) string {
 		s := boxStatus{Converged: converged}
 		for i := range steps {
-			s.Steps = append(s.Steps, struct{ Kind, Resource string }{"start", string(rune('a' + i))})
+			s.Steps = append(s.Steps, boxStep{"start", string(rune('a' + i))})
 		}
 		for _, p := range problems {
 			s.Problems = append(s.Problems, struct{ Resource, Message string }{"i-1", p})
@@ -58,16 +67,20 @@ func TestAwait(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
+		of     *scope
 		box    scripted
 		told   []string
 		fails  string
 		within time.Duration
 	}{
-		{"tried again and again", scripted{{0, status(false, 2)}, {time.Second, status(false, 2, "no room")}, {20 * time.Second, status(false, 2, "no room", "no time")},
+		{"tried again and again", nil, scripted{{0, status(false, 2)}, {time.Second, status(false, 2, "no room")}, {20 * time.Second, status(false, 2, "no room", "no time")},
 			{20 * time.Second, status(false, 2, "no room")}, {20 * time.Hour, ""}}, []string{"i-1: no room", "i-1: no time"}, "it does not get on: i-1: no room", stallLimit},
-		{"slow, and something was wrong", scripted{{0, status(false, 3, "no room")}, {50 * time.Second, status(false, 2, "no room")}, {50 * time.Second, status(false, 1, "no room")},
+		{"slow, and something was wrong", nil, scripted{{0, status(false, 3, "no room")}, {50 * time.Second, status(false, 2, "no room")}, {50 * time.Second, status(false, 1, "no room")},
 			{50 * time.Second, status(true, 0)}}, []string{"i-1: no room"}, "", 150 * time.Second},
-		{"slow, and nothing is wrong", scripted{{0, status(false, 1)}, {time.Hour, status(true, 0)}}, nil, "", 0},
+		{"slow, and nothing is wrong", nil, scripted{{0, status(false, 1)}, {time.Hour, status(true, 0)}}, nil, "", 0},
+		{"wrong with others", scopeOf("i-0a"), scripted{{0, others(false)}, {time.Second, others(true)}, {time.Hour, ""}}, nil, "", time.Second},
+		{"wrong with the site", scopeOf("i-0a"), scripted{{0, `{"Current":true,"Problems":[{"Resource":"agent","Message":"gone"}]}`}, {time.Hour, ""}}, []string{"agent: gone"}, "it does not get on: agent: gone", stallLimit},
+		{"wrong with its own", scopeOf("i-0b"), scripted{{0, others(true)}, {time.Hour, ""}}, []string{"i-0b: no room"}, "it does not get on: i-0b: no room", stallLimit},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -76,7 +89,7 @@ func TestAwait(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 				defer cancel()
 				began := time.Now()
-				err := b.await(ctx, func(x sim.Text) { told = append(told, x.String()) }, func(s boxStatus) (bool, error) { return s.Converged, nil })
+				err := b.await(ctx, c.of, func(x sim.Text) { told = append(told, x.String()) }, func(s boxStatus) (bool, error) { return s.Converged, nil })
 				switch {
 				case c.within == 0:
 					if ctx.Err() == nil {

@@ -54,10 +54,13 @@ type boxVersion struct {
 // boxStatus is how far the machine is what the world says.
 type boxStatus struct {
 	Version   uint64
+	Current   bool // it is about the world and the machine as they are now
 	Converged bool
-	Steps     []struct{ Kind, Resource string } // what is left to do
+	Steps     []boxStep // what is left to do
 	Problems  []dataplane.Problem
 }
+
+type boxStep struct{ Kind, Resource string }
 
 func (b *box) request(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader

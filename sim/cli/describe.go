@@ -169,7 +169,7 @@ func (b *box) instances(ctx context.Context, filters []wire.Filter) ([]instance,
 // running waits until the instances run.
 func (u *bringUp) running(ctx context.Context, ids map[string]string, label string) error {
 	waiting := slices.Sorted(maps.Keys(ids))
-	return u.box.await(ctx, u.lines.note, func(s boxStatus) (bool, error) {
+	return u.box.await(ctx, u.scope, u.lines.note, func(s boxStatus) (bool, error) {
 		list, err := u.box.instances(ctx, ofLab(u.lab.Name))
 		if err != nil {
 			return false, err

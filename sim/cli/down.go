@@ -152,9 +152,13 @@ func (a *app) removeLab(ctx context.Context, b *box, name string, volumes bool) 
 	if err != nil {
 		return err
 	}
+	of := b.labScope(name)
+	for _, x := range r.ByHand {
+		of.add([]string{x.ID})
+	}
 	ls := a.newLines()
 	ls.start(" ", sim.T("Lab %s", name))
-	err = r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waiter(ls.note),
+	err = r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waiter(of, ls.note),
 		Progress: func(c lab.Change) { ls.update(" ", sim.T("Lab %s: %s %s", name, c.Kind, c.Name)) }})
 	ls.end(err == nil, " ", a.say(sim.T("Lab %s is down", name)))
 	if err != nil {

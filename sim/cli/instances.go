@@ -24,17 +24,19 @@ func (a *app) lifecycle(name string, short sim.Text, until sim.InstanceState, do
 				return err
 			}
 			var ids []string
+			of := scopeOf()
 			for _, word := range args {
 				i, err := a.named(ctx, b, word)
 				if err != nil {
 					return err
 				}
 				ids = append(ids, i.ID)
+				of.add(append(i.Volumes, i.ID, i.Subnet))
 			}
 			if err := do(ctx, b, ids); err != nil {
 				return a.failed(ctx, b, err)
 			}
-			if err := b.reach(ctx, a.errorln, ids, until); err != nil {
+			if err := b.reach(ctx, of, a.errorln, ids, until); err != nil {
 				return err
 			}
 			_, err = a.saveHostKeys(ctx, b)
@@ -60,9 +62,10 @@ func (a *app) lifecycleCommands() []*cobra.Command {
 	}
 }
 
-// reach waits until all instances have a state, and the machine is what the world says.
-func (b *box) reach(ctx context.Context, tell func(sim.Text), ids []string, state sim.InstanceState) error {
-	return b.await(ctx, tell, func(s boxStatus) (bool, error) {
+// reach waits until all instances have a state, and the machine is what the world
+// says of them.
+func (b *box) reach(ctx context.Context, of *scope, tell func(sim.Text), ids []string, state sim.InstanceState) error {
+	return b.await(ctx, of, tell, func(s boxStatus) (bool, error) {
 		var out wire.DescribeInstancesResult
 		if err := b.ec2.Do(ctx, "DescribeInstances", &wire.DescribeInstancesRequest{InstanceIds: ids}, &out); err != nil {
 			return false, err

@@ -86,7 +86,7 @@ func (a *app) labSolve(ctx context.Context, args []string) error {
 	}
 	defer release()
 	solved, ls := map[string]bool{}, a.newLines()
-	run := &script.Runner{API: b.ec2, Wait: b.waiter(ls.note)}
+	run := &script.Runner{API: b.ec2, Wait: b.waiter(nil, ls.note)}
 	for {
 		results, err := a.atHand(ctx, f, attempt, args)
 		if err != nil {

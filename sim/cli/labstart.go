@@ -134,7 +134,7 @@ func (a *app) emptyAccount(ctx context.Context, b *box, about boxVersion, ls *li
 		return nil
 	}
 	ls.start(" ", sim.T("What was there"))
-	err := r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waiter(ls.note)})
+	err := r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waiter(nil, ls.note)})
 	ls.end(err == nil, " ", a.say(sim.T("What was there is gone")))
 	if err != nil {
 		return a.failed(ctx, b, err)
@@ -193,7 +193,7 @@ func (a *app) breakLab(ctx context.Context, b *box, ls *lines, s labState, f *ex
 	}
 	x := f.FaultOf(s.Seed, b.simulated)
 	if x.Break.Text != "" {
-		run := &script.Runner{API: b.ec2, Wait: b.waiter(ls.note)}
+		run := &script.Runner{API: b.ec2, Wait: b.waiter(nil, ls.note)}
 		if _, err := run.Run(ctx, x.Break.Text, attempt.Cast.Vars()); err != nil {
 			return a.failed(ctx, b, err)
 		}

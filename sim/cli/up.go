@@ -145,22 +145,27 @@ type bringUp struct {
 	lab       *lab.Lab
 	again     sim.Text // the command that applies the lab file
 	lines     *lines
+	scope     *scope // the lab's own
 	region    sim.Region
 	simulated bool
 }
 
 func (u *bringUp) options() lab.Options {
-	return lab.Options{Region: u.region, SaveKey: u.app.saveKey, HasKey: u.app.hasKey, Wait: u.box.waiter(u.lines.note)}
+	return lab.Options{Region: u.region, SaveKey: u.app.saveKey, HasKey: u.app.hasKey, Wait: u.box.waiter(u.scope, u.lines.note)}
 }
 
 // waiter makes package lab wait as everybody here does.
-func (b *box) waiter(tell func(sim.Text)) func(context.Context, func(context.Context) (bool, error)) error {
+func (b *box) waiter(of *scope, tell func(sim.Text)) func(context.Context, func(context.Context) (bool, error)) error {
 	return func(ctx context.Context, done func(context.Context) (bool, error)) error {
-		return b.await(ctx, tell, func(boxStatus) (bool, error) { return done(ctx) })
+		return b.await(ctx, of, tell, func(boxStatus) (bool, error) { return done(ctx) })
 	}
 }
 
 func (u *bringUp) apply(ctx context.Context) error {
+	u.scope = u.box.labScope(u.lab.Name)
+	if err := u.scope.begin(ctx); err != nil { // now: what goes is known by it
+		return u.app.failed(ctx, u.box, err)
+	}
 	changes, err := lab.Diff(ctx, u.box.ec2, u.lab, u.options())
 	if err != nil {
 		return u.app.failed(ctx, u.box, err)

@@ -69,7 +69,7 @@ func (s *server) serveStatus(w http.ResponseWriter, r *http.Request) {
 func (s *server) status() (Status, <-chan struct{}) {
 	status, changed := s.reconciler.status.get()
 	if status.Version < uint64(s.world.View().Version) {
-		status.Converged = false
+		status.Current, status.Converged = false, false
 	}
 	return status, changed
 }

@@ -14,6 +14,9 @@ import (
 type Status struct {
 	// Version is the world's that this is about.
 	Version uint64
+	// Current says that the world has nothing newer, and that the engine has not
+	// changed since it was looked at.
+	Current bool
 	// Converged says that all of it is so.
 	Converged bool
 	Steps     []StepStatus `json:",omitempty"`
@@ -22,7 +25,7 @@ type Status struct {
 
 // StepStatus is something that is under way.
 type StepStatus struct {
-	Kind     string // a plan.Kind, "configure" or "wait"
+	Kind     string // a plan.Kind, "configure", "wait" or "record"
 	Resource string
 	Name     string `json:",omitempty"` // the engine's
 	State    string // running, waiting
@@ -65,7 +68,7 @@ func (b *statusBoard) set(s Status) {
 // engineError says that the engine can't be looked at; the rest stays as it was.
 func (b *statusBoard) engineError(err error) {
 	s, _ := b.get()
-	s.Converged = false
+	s.Current, s.Converged = false, false
 	s.Problems = []Problem{{Resource: "engine", Message: err.Error()}}
 	b.set(s)
 }
@@ -107,13 +110,17 @@ func (r *reconciler) summary(s *world.State, result plan.Result) Status {
 		}
 		out.Problems = append(out.Problems, Problem{Resource: resource, Message: f.err})
 	}
+	for _, f := range result.Facts {
+		out.Steps = append(out.Steps, StepStatus{Kind: "record", Resource: f.Of(), State: "running"})
+	}
 	slices.SortFunc(out.Steps, func(a, b StepStatus) int {
 		return strings.Compare(a.Kind+a.Resource+a.Name, b.Kind+b.Resource+b.Name)
 	})
 	slices.SortFunc(out.Problems, func(a, b Problem) int {
 		return strings.Compare(a.Resource+a.Message, b.Resource+b.Message)
 	})
-	out.Converged = len(out.Steps) == 0 && len(out.Problems) == 0 && len(result.Facts) == 0 && !r.stale
+	out.Current = !r.stale
+	out.Converged = out.Current && len(out.Steps) == 0 && len(out.Problems) == 0
 	return out
 }
 
