@@ -1,10 +1,20 @@
 package sim
 
+// longestSlip bounds what may be a slip of the hand, in bytes: nothing that has a
+// name has a longer one, and who sends more wants to see how long it takes.
+const longestSlip = 256
+
 // Nearest returns the candidate that looks most like name, if one is near
 // enough to be a slip of the hand: a third of its letters at most are wrong.
 func Nearest(name string, candidates []string) (string, bool) {
+	if len(name) > longestSlip {
+		return "", false
+	}
 	best, least := "", len(name)/3+2
 	for _, c := range candidates {
+		if len(c) > longestSlip {
+			continue
+		}
 		if d := distance(name, c); d < least {
 			best, least = c, d
 		}

@@ -90,6 +90,9 @@ func (r *reader) home(kind, name string, vpc *string) {
 
 // unknown reports a name that stands for nothing, with the nearest that does.
 func (r *reader) unknown(line int, what sim.Text, name string, known []string) {
+	if r.ps.Many() {
+		return
+	}
 	if near, ok := sim.Nearest(name, known); ok {
 		r.ps.Add(line, sim.T("there is no %s %q; did you mean %s?", what, name, near))
 		return

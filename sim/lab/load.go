@@ -2,15 +2,17 @@ package lab
 
 import (
 	"context"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/sirupsen/logrus"
 	"gopkg.in/yaml.v3"
-	"io"
-	"net/netip"
-	"slices"
-	"strings"
 
 	"labsim/sim"
 	"labsim/sim/lab/source"
@@ -25,21 +27,32 @@ func Load(file string, data []byte) (*Lab, []source.Problem) {
 	if !ok {
 		return nil, ps.Sorted()
 	}
-	interpolate(root.Node(), ps)
+	plain := forCompose(root)
+	if !interpolate(root.Node(), ps) {
+		return nil, ps.Sorted()
+	}
 	r := &reader{lab: &Lab{}, ps: ps, lines: map[string]int{}}
 	r.file(root)
 	if !ps.Fatal() {
-		r.services(readCompose(file, data, ps))
+		r.services(readCompose(file, plain, ps))
 	}
 	ps.Settle()
 	r.check()
 	return r.lab, ps.Sorted()
 }
 
+// What a value with $NAME or ${...} in it may have: a default may have another variable in
+// it, and Compose's reader searches the rest of the value for each of them again.
+const (
+	maxVariables   = 16
+	maxSubstituted = 4 << 10 // bytes
+)
+
 // interpolate replaces Compose's $$ and ${...} in every value. Variables have
-// no values here: a file of a stranger must not read the user's environment.
-func interpolate(n *yaml.Node, ps *source.Problems) {
-	seen := map[*yaml.Node]bool{}
+// no values here: a file of a stranger must not read the user's environment. It
+// returns false where a value has so many that nobody should try.
+func interpolate(n *yaml.Node, ps *source.Problems) bool {
+	seen, ok := map[*yaml.Node]bool{}, true
 	var walk func(*yaml.Node)
 	walk = func(n *yaml.Node) {
 		if seen[n] {
@@ -52,6 +65,16 @@ func interpolate(n *yaml.Node, ps *source.Problems) {
 			}
 		}
 		if n.Kind != yaml.ScalarNode || !strings.Contains(n.Value, "$") {
+			return
+		}
+		count := strings.Count(strings.ReplaceAll(n.Value, "$$", ""), "$")
+		if count == 0 {
+			n.Value = strings.ReplaceAll(n.Value, "$$", "$")
+			return
+		}
+		if count > maxVariables || len(n.Value) > maxSubstituted {
+			ps.Add(n.Line, sim.T("a value has at most %d variables, and with one at most %d bytes; write $$ for one $", maxVariables, maxSubstituted))
+			ok = false
 			return
 		}
 		var asked []string
@@ -68,24 +91,45 @@ func interpolate(n *yaml.Node, ps *source.Problems) {
 		n.Value = s
 	}
 	walk(n)
+	return ok
 }
 
 func hasDefault(text, name string) bool {
 	return strings.Contains(text, "${"+name+":") || strings.Contains(text, "${"+name+"-")
 }
 
+// forCompose returns the file as Compose's reader takes it, before the variables
+// in it are replaced. What Compose does not look at, it need not read: x-labsim,
+// and whatever else is at the top and begins with x-.
+func forCompose(root source.Value) map[string]any {
+	plain := map[string]any{}
+	if root.Node().Decode(&plain) != nil {
+		return nil // no mapping of words: the reader complains of it
+	}
+	maps.DeleteFunc(plain, func(key string, _ any) bool { return strings.HasPrefix(key, "x-") })
+	return plain
+}
+
 // readCompose lets compose-go read the file too: it knows Compose's whole
 // schema, and what it refuses `docker compose config` refuses. It returns nil
 // where that is so.
-func readCompose(file string, data []byte, ps *source.Problems) *types.Project {
+//
+// It does not have it hold the services against each other, as the reader below
+// does: its search for circles in depends_on tries every way through them, which
+// are as many as one likes in a file of forty services.
+func readCompose(file string, plain map[string]any, ps *source.Problems) *types.Project {
 	logrus.SetOutput(io.Discard)
 	p, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
 		WorkingDir:  "/nonexistent",
-		ConfigFiles: []types.ConfigFile{{Filename: file, Content: data}},
+		ConfigFiles: []types.ConfigFile{{Filename: file, Config: plain, Content: []byte("{}")}}, // without Content, it reads the file
 		Environment: types.Mapping{},
 	}, func(o *loader.Options) {
+		if name, ok := plain["name"].(string); ok {
+			o.SetProjectName(loader.NormalizeProjectName(name), false)
+		}
 		o.SkipInclude, o.SkipExtends = true, true
 		o.SkipResolveEnvironment, o.SkipResolveLabels = true, true
+		o.SkipConsistencyCheck = true
 		o.ResolvePaths = false
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,8 +14,15 @@ import (
 	"labsim/sim"
 )
 
-// MaxFile bounds a file, in bytes.
-const MaxFile = 1 << 20
+// What a file may have. Its aliases count as often as they are followed: the
+// readers behind this one take them for what they stand for. A large lab has some
+// thousand values, ten deep.
+const (
+	MaxFile   = 256 << 10 // bytes, of guides too
+	MaxValues = 10000
+	MaxDepth  = 32
+	MaxKeys   = 1000 // of one mapping: a library compares each with each
+)
 
 // Parse reads a YAML document of at most MaxFile bytes. Where it can't be read,
 // ps says why.
@@ -37,14 +45,41 @@ func Parse(data []byte, ps *Problems) (root Value, ok bool) {
 		ps.Add(0, sim.T("the file is to be one YAML document"))
 		return Value{}, false
 	}
-	// Decoding into plain values is what finds aliases that grow without bound,
-	// keys that stand twice, and cycles.
+	if w := (weighing{ps: ps}); !w.fits(doc.Content[0], 0) {
+		return Value{}, false
+	}
+	// Decoding into plain values is what finds keys that stand twice.
 	var plain any
 	if err := doc.Decode(&plain); err != nil {
 		ps.Add(YAMLLine(err), sim.T("not YAML: %s", OneLine(err)))
 		return Value{}, false
 	}
 	return Value{Follow(doc.Content[0]), "", ps}, true
+}
+
+// weighing counts the values of a document as its readers will meet them.
+type weighing struct {
+	ps     *Problems
+	values int
+}
+
+// fits reports whether a value is within the bounds, with all below it; what is
+// in itself is too deep.
+func (w *weighing) fits(n *yaml.Node, depth int) bool {
+	line := n.Line
+	n = Follow(n)
+	w.values++
+	switch {
+	case depth > MaxDepth:
+		w.ps.Add(line, sim.T("the file is nested more than %d deep", MaxDepth))
+	case w.values > MaxValues:
+		w.ps.Add(line, sim.T("the file has more than %d values, each alias counted as what it stands for", MaxValues))
+	case n.Kind == yaml.MappingNode && len(n.Content) > 2*MaxKeys:
+		w.ps.Add(line, sim.T("a mapping has more than %d keys", MaxKeys))
+	default:
+		return !slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return !w.fits(c, depth+1) })
+	}
+	return false
 }
 
 // OneLine is an error's text in one line: a library's may have several.

@@ -26,13 +26,18 @@ func (p Problem) Place() string {
 
 func (p Problem) String() string { return p.Place() + ": " + p.Text.String() }
 
-// MaxProblems are shown at once: a file may come from a stranger.
-const MaxProblems = 50
+// MaxProblems are shown at once: a file may come from a stranger. So many times
+// more are looked for.
+const (
+	MaxProblems = 50
+	lookedFor   = 2
+)
 
 // Problems collects, so that a user sees all of them at once.
 type Problems struct {
 	File string
 	list []Problem
+	bad  int // of the list: those that are no warnings
 	// settled are the lines that could not be read: what a check of the whole
 	// would say of them follows from that.
 	settled map[int]bool
@@ -40,14 +45,22 @@ type Problems struct {
 
 // Add notes what makes the file unusable; line 0 is the file as a whole.
 func (p *Problems) Add(line int, t sim.Text) {
-	if p.settled[line] {
+	if p.settled[line] || p.Many() {
 		return
 	}
+	p.bad++
 	p.list = append(p.list, Problem{File: p.File, Line: line, Text: t})
 }
 
+// Many reports whether so much makes the file unusable that no more is looked for,
+// nor what could have been meant.
+func (p *Problems) Many() bool { return p.bad >= lookedFor*MaxProblems }
+
 // Warn notes what the user should know.
 func (p *Problems) Warn(line int, t sim.Text) {
+	if len(p.list)-p.bad >= lookedFor*MaxProblems {
+		return
+	}
 	p.list = append(p.list, Problem{File: p.File, Line: line, Text: t, Warning: true})
 }
 

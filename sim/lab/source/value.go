@@ -81,6 +81,9 @@ func (v Value) Fields(known map[string]Field, refused map[string]sim.Text) {
 			val.Bad(sim.T("%s is refused: %s", val.Path, why))
 			return
 		}
+		if v.ps.Many() {
+			return
+		}
 		names := make([]string, 0, len(known))
 		for k := range known {
 			names = append(names, k)
