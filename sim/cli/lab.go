@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"labsim/sim"
 	"labsim/sim/lab"
 	"labsim/sim/lab/exercise"
+	"labsim/sim/lab/script"
 	"labsim/sim/lab/source"
 )
 
@@ -102,7 +104,7 @@ func labFolder(word string) (fs.FS, error) {
 	}
 	st, err := os.Stat(word)
 	if err == nil && st.IsDir() {
-		return os.DirFS(word), nil
+		return source.Folder(word)
 	}
 	f := &sim.Failure{What: sim.T("there is no lab %q", word), Next: []sim.Text{sim.Cmd("labsim lab list")}}
 	if near, ok := sim.Nearest(word, compose.Names()); ok {
@@ -153,16 +155,26 @@ func (a *app) labLint(dir string) error {
 		return err
 	}
 	_, problems := exercise.Open(folder, filepath.Base(dir))
-	if data, err := fs.ReadFile(folder, exercise.FileCompose); err == nil {
-		_, more := lab.Load(filepath.Join(dir, exercise.FileCompose), data)
-		problems = append(problems, more...)
-	}
+	problems = append(problems, a.lintCompose(folder, filepath.Join(dir, exercise.FileCompose))...)
 	a.printProblems(problems)
 	if source.Fatal(problems) {
 		return exitCode(1)
 	}
 	a.println(sim.T("%s is in order", dir))
 	return nil
+}
+
+// lintCompose checks a lab's Compose file, where it has one.
+func (a *app) lintCompose(folder fs.FS, name string) []source.Problem {
+	data, err := source.ReadFile(folder, exercise.FileCompose)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return []source.Problem{{File: name, Text: sim.T("the file can't be read: %s", script.TextOf(err))}}
+	}
+	_, problems := lab.Load(name, data)
+	return problems
 }
 
 // stepNamed finds a step by its number, from 1, or its name.

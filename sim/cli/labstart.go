@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -180,7 +179,7 @@ func composeOf(word string, f *exercise.Folder) (name string, data []byte, err e
 	if err != nil {
 		return "", nil, err
 	}
-	data, err = fs.ReadFile(dir, exercise.FileCompose)
+	data, err = source.ReadFile(dir, exercise.FileCompose)
 	return word + "/" + exercise.FileCompose, data, err
 }
 

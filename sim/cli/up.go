@@ -17,6 +17,7 @@ import (
 	"labsim/compose"
 	"labsim/sim"
 	"labsim/sim/lab"
+	"labsim/sim/lab/exercise"
 	"labsim/sim/lab/source"
 )
 
@@ -78,11 +79,7 @@ func (a *app) loadLab(args []string) (*lab.Lab, error) {
 	if len(args) == 0 {
 		data, err = compose.File(compose.Default)
 	} else {
-		name = args[0]
-		if st, serr := os.Stat(name); serr == nil && st.IsDir() {
-			name = filepath.Join(name, "compose.yaml")
-		}
-		data, err = readLimited(name)
+		name, data, err = readLab(args[0])
 	}
 	if err != nil {
 		return nil, &sim.Failure{What: sim.T("the lab file %s can't be read", name), Err: err, Next: []sim.Text{sim.Cmd("labsim init")}}
@@ -95,6 +92,21 @@ func (a *app) loadLab(args []string) (*lab.Lab, error) {
 	return l, nil
 }
 
+// readLab reads the lab file that a word means: itself, or that of a directory.
+func readLab(word string) (name string, data []byte, err error) {
+	if st, err := os.Stat(word); err != nil || !st.IsDir() {
+		data, err := source.ReadNamed(word)
+		return word, data, err
+	}
+	name = filepath.Join(word, exercise.FileCompose)
+	dir, err := source.Folder(word)
+	if err != nil {
+		return name, nil, err
+	}
+	data, err = source.ReadFile(dir, exercise.FileCompose)
+	return name, data, err
+}
+
 // printProblems shows what is wrong with a file, each with its place.
 func (a *app) printProblems(list []source.Problem) {
 	for _, p := range list {
@@ -104,17 +116,6 @@ func (a *app) printProblems(list []source.Problem) {
 		}
 		fmt.Fprintf(a.err, "%s: %s: %s\n", p.Place(), mark, a.say(p.Text))
 	}
-}
-
-func readLimited(name string) ([]byte, error) {
-	st, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() || st.Size() > source.MaxFile {
-		return nil, fmt.Errorf("not a file of at most %d bytes", source.MaxFile)
-	}
-	return os.ReadFile(name)
 }
 
 // lease makes sure that one `up` or `down` at a time changes a site. It ends

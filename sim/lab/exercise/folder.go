@@ -21,22 +21,10 @@ type Folder struct {
 	Guides map[string]*Guide // by language
 }
 
-// readFile reads a file that is one, and no larger than it may be.
-func readFile(dir fs.FS, name string) ([]byte, error) {
-	st, err := fs.Stat(dir, name)
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() || st.Size() > source.MaxFile {
-		return nil, &sim.Failure{What: sim.T("%s is no file of at most %d bytes", name, source.MaxFile)}
-	}
-	return fs.ReadFile(dir, name)
-}
-
 // Open reads a lab's folder. It returns all problems of its files; where one of
 // them is Fatal, the lab can't be done.
 func Open(dir fs.FS, name string) (*Folder, []source.Problem) {
-	data, err := readFile(dir, FileChecks)
+	data, err := source.ReadFile(dir, FileChecks)
 	if err != nil {
 		return nil, []source.Problem{{File: name + "/" + FileChecks, Text: sim.T("the lab has no checks: %s", script.TextOf(err))}}
 	}
@@ -51,7 +39,7 @@ func Open(dir fs.FS, name string) (*Folder, []source.Problem) {
 	for _, lang := range languages {
 		file := fmt.Sprintf("guide.%s.md", lang)
 		ps := &source.Problems{File: name + "/" + file}
-		if text, err := readFile(dir, file); err != nil {
+		if text, err := source.ReadFile(dir, file); err != nil {
 			ps.Add(0, sim.T("the lab has no guide in %s: %s", lang, script.TextOf(err)))
 		} else {
 			g := ParseGuide(ps.File, string(text))
