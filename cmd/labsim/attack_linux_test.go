@@ -19,6 +19,7 @@ var attackTests = []struct {
 }{
 	{name: "forbidden system calls", run: forbiddenSystemCalls},
 	{name: "an instance that can't start", run: othersTrouble},
+	{name: "first process", run: attackFirstProcess},
 }
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other

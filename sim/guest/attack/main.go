@@ -22,6 +22,7 @@ type attack struct {
 // attacks is the list; each stands in a file of its kind.
 var attacks = map[string]attack{
 	"syscalls": {"call what no program of an instance needs, and print how each call ended", callForbidden},
+	"trace":    {"take over the process PID: trace it, write its memory, take its descriptors", trace},
 }
 
 func main() {
