@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -172,13 +171,7 @@ func (s *server) serve(ctx context.Context) error {
 			return err
 		}
 	}
-	srv := &http.Server{
-		Handler:           s.handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
+	srv := httpServer(ctx, s.handler(), s.log)
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -191,7 +184,7 @@ func (s *server) serve(ctx context.Context) error {
 	if s.opts.Ready != nil {
 		s.opts.Ready(l.Addr())
 	}
-	err := srv.Serve(l)
+	err := srv.Serve(bounded(l))
 	if !stop() {
 		<-stopped
 		return nil

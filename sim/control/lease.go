@@ -1,12 +1,10 @@
 package control
 
 import (
+	"context"
 	"io"
-	"net"
 	"net/http"
 	"sync"
-
-	"context"
 
 	"labsim/sim/agent/wire"
 )
@@ -53,13 +51,5 @@ func (s *server) serveLease(w http.ResponseWriter, r *http.Request) {
 	defer conn.Close()
 	defer s.lease.release() // before the end of the connection tells the holder so
 	defer context.AfterFunc(s.ctx, func() { conn.Close() })()
-	keepAlive(conn)
 	io.Copy(io.Discard, from)
-}
-
-// keepAlive notices a holder whose machine has gone.
-func keepAlive(c net.Conn) {
-	if t, ok := c.(*net.TCPConn); ok {
-		t.SetKeepAlive(true)
-	}
 }

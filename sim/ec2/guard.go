@@ -9,15 +9,17 @@ import (
 )
 
 // Guard refuses requests that a web page made a browser send: those for a Host
-// that is not allowed (DNS rebinding) and those from a foreign Origin. allow
-// gets names and addresses without port.
+// that is not allowed (DNS rebinding) and those from a foreign Origin, and keeps
+// no connection of theirs. allow gets names and addresses without port.
 func Guard(next http.Handler, allow func(host string) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !allow(hostOnly(r.Host)) {
+			w.Header().Set("Connection", "close")
 			http.Error(w, "labsim answers on loopback names and addresses only, not as "+r.Host, http.StatusForbidden)
 			return
 		}
 		if o := r.Header.Get("Origin"); o != "" && !allowOrigin(o, allow) {
+			w.Header().Set("Connection", "close")
 			http.Error(w, "labsim does not answer the web page of "+o, http.StatusForbidden)
 			return
 		}

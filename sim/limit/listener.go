@@ -100,6 +100,14 @@ func (c *Conn) Close() error {
 	return err
 }
 
+// CloseWrite ends the direction of writing, where the connection can; else all of it.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
+}
+
 // SyscallConn is the socket's (syscall.Conn).
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	raw, ok := c.Conn.(syscall.Conn)
