@@ -240,6 +240,16 @@ func (a *Agent) drift(ctx context.Context) ([]dataplane.Drift, error) {
 			}
 		}
 	}
+	// A guest that is here and on no network any more was disconnected.
+	here := map[sim.InstanceID]bool{}
+	for _, g := range a.guests.list() {
+		here[g.Instance] = true
+	}
+	for id, eni := range held.enis {
+		if _, ok := joined[id]; !ok && here[eni.Instance] {
+			joined[id] = nil
+		}
+	}
 	drift, err := a.driver.Drift(ctx, joined)
 	return append(drift, a.volumes.Drift()...), err
 }

@@ -25,7 +25,8 @@ type Engine interface {
 
 	// Start makes the container, if need be, and starts it. A container that
 	// stands with another Hash is replaced; the new one has the root disk of the
-	// old one, if it is the same instance's. Limits are changed in place.
+	// old one, if it is the same instance's. Limits are changed in place, and
+	// interfaces that are missing are joined, also while it runs.
 	Start(ctx context.Context, c Container) error
 	// Stop asks the container's first process to end, and kills it after grace seconds.
 	Stop(ctx context.Context, name string, grace int) error
@@ -136,6 +137,11 @@ type ObservedContainer struct {
 	Running  bool
 	PID      int // of its first process, on the engine's machine; 0 unless running
 	ExitCode int
+	// Endpoints are the ids of what joins it to networks, by the network's name,
+	// and Sandbox is the path of its network namespace. Only while it runs; nil
+	// where the engine does not tell.
+	Endpoints map[string]string
+	Sandbox   string
 }
 
 // Image is an image that can serve as an AMI.

@@ -55,10 +55,8 @@ func (p *planner) container(i sim.Instance) (c engine.Container, missing string)
 		if e.Attachment.DeviceIndex == 0 {
 			c.Hostname = sim.PrivateDNSName(p.opts.Region, e.PrivateIP)
 		}
-		c.Interfaces = append(c.Interfaces, engine.Interface{
-			Network: p.names.subnets[e.Subnet], ENI: e.ID, Addr: e.PrivateIP, MAC: e.MAC,
-		})
 	}
+	c.Interfaces = p.legs(i)
 	if own := i.Tags.Value(sim.TagHostname); sim.IsHostname(own) {
 		c.Hostname = own
 	}
@@ -68,6 +66,15 @@ func (p *planner) container(i sim.Instance) (c engine.Container, missing string)
 	c.Mounts = p.mounts(i)
 	c.Hash = hash(c)
 	return c, ""
+}
+
+// legs are the instance's interfaces as the engine has to make them.
+func (p *planner) legs(i sim.Instance) []engine.Interface {
+	var out []engine.Interface
+	for _, e := range attached(p.s, i.ID) {
+		out = append(out, engine.Interface{Network: p.names.subnets[e.Subnet], ENI: e.ID, Addr: e.PrivateIP, MAC: e.MAC})
+	}
+	return out
 }
 
 // mounts are the attached volumes that say where the guest finds them.

@@ -69,6 +69,8 @@ func (p *planner) run(i sim.Instance, c engine.ObservedContainer, exists bool) {
 	case exists && c.Running:
 		if !up || i.Status.Boot != i.Boot || i.Status.Run != p.o.Run {
 			p.seen(i, sim.StateRunning, sim.StateReason{})
+		} else if cutOff(c, p.legs(i)) {
+			p.start(i, c.Hash) // which joins it again while it runs
 		}
 	case exists && up && !p.expected(i, c):
 		p.ended(i, c)

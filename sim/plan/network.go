@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"labsim/sim"
 	"labsim/sim/engine"
 )
@@ -57,7 +59,12 @@ func (p *planner) edges() {
 			continue
 		}
 		want := edgeContainer(p.opts.Site, g)
-		if x, stands := p.edge[id]; stands && x.Running && x.Hash == want.Hash {
+		x, stands := p.edge[id]
+		if stands && cutOff(x, want.Interfaces) {
+			p.step(Step{Kind: RemoveEdge, Resource: string(id), Name: x.Name})
+			continue
+		}
+		if stands && x.Running && x.Hash == want.Hash {
 			continue
 		}
 		if !internet {
@@ -71,6 +78,14 @@ func (p *planner) edges() {
 			p.step(Step{Kind: RemoveEdge, Resource: string(id), Name: x.Name})
 		}
 	}
+}
+
+// cutOff reports whether a container that runs is not on a network that it is to
+// be on: somebody has disconnected it.
+func cutOff(x engine.ObservedContainer, want []engine.Interface) bool {
+	return x.Running && x.Endpoints != nil && slices.ContainsFunc(want, func(i engine.Interface) bool {
+		return x.Endpoints[i.Network] == ""
+	})
 }
 
 func edgeContainer(site sim.Site, g sim.InternetGateway) engine.Container {

@@ -350,6 +350,33 @@ func TestNetworksVolumesEdges(t *testing.T) {
 	}
 }
 
+// What runs and is off a network that it is to be on was disconnected by hand: an
+// instance is joined again as it runs, an edge is made anew.
+func TestCutOff(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		object    string
+		endpoints map[string]string
+		want      []string
+	}{
+		{"an instance that is joined", "custom-web-1", map[string]string{"custom_public": "e1", "other": "e2"}, nil},
+		{"an instance that is not", "custom-web-1", map[string]string{"other": "e2"}, []string{"start-instance custom-web-1 boot 1, the same container"}},
+		{"an engine that does not tell", "custom-web-1", nil, nil},
+		{"an edge that is joined", "labsim-edge-igw-lab", map[string]string{"labsim-internet": "e1"}, nil},
+		{"an edge that is not", "labsim-edge-igw-lab", map[string]string{}, []string{"remove-edge labsim-edge-igw-lab"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := given(t, lab, standing+"instance custom-web-1 i-web running").with(func(i *sim.Instance) {
+				i.Boot, i.Status.Boot, i.Status.State = 1, 1, sim.StateRunning
+			})
+			o := s.observed.Containers[c.object]
+			o.Endpoints = c.endpoints
+			s.observed.Containers[c.object] = o
+			check(t, s.plan(t), c.want...)
+		})
+	}
+}
+
 func TestHostKeys(t *testing.T) {
 	s := given(t, lab, standing+"instance custom-web-1 i-web running")
 	s.node.Report.Guests = []dataplane.Guest{{Instance: "i-web", HostKeys: []string{"ssh-ed25519 AAAA"}}}

@@ -57,8 +57,9 @@ func (e *Engine) ensureContainer(ctx context.Context, c engine.Container) (id st
 				Next: []sim.Text{sim.Cmd("docker rm -f %s", c.Name), sim.T("or give the lab or the instance another name")},
 			}
 		case in.Config.Labels[sim.LabelHash] == c.Hash && in.State.Status != container.StateDead:
-			// One that was cut off before all its interfaces stood is completed.
-			if !in.State.Running && in.NetworkSettings != nil {
+			// One that was cut off before all its interfaces stood is completed, and
+			// one that somebody has disconnected from a network.
+			if in.NetworkSettings != nil {
 				err = e.connectMissing(ctx, in.ID, in.NetworkSettings.Networks, c.Interfaces)
 			}
 			if err == nil && !in.State.Running {

@@ -91,7 +91,7 @@ func (e *Engine) observeContainers(ctx context.Context, into map[string]engine.O
 	if err != nil {
 		return err
 	}
-	pids, err := e.pids.of(ctx, e, list)
+	processes, err := e.processes.of(ctx, e, list)
 	if err != nil {
 		return err
 	}
@@ -100,15 +100,32 @@ func (e *Engine) observeContainers(ctx context.Context, into map[string]engine.O
 		if !reconciled(k) || len(c.Names) == 0 {
 			continue
 		}
+		p := processes[c.ID]
 		o := engine.ObservedContainer{
 			Name: strings.TrimPrefix(c.Names[0], "/"), Kind: k, ID: c.Labels[sim.LabelID],
-			Hash: c.Labels[sim.LabelHash], PID: pids[c.ID], ExitCode: exitCode(c.Status),
+			Hash: c.Labels[sim.LabelHash], PID: p.pid, ExitCode: exitCode(c.Status),
 		}
 		// A container that ended between list and inspect does not run.
-		o.Running = c.State == container.StateRunning && o.PID != 0
+		if o.Running = c.State == container.StateRunning && o.PID != 0; o.Running {
+			o.Endpoints, o.Sandbox = endpoints(c), p.sandbox
+		}
 		into[o.Name] = o
 	}
 	return nil
+}
+
+// endpoints are what joins a container to networks now.
+func endpoints(c container.Summary) map[string]string {
+	if c.NetworkSettings == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for name, n := range c.NetworkSettings.Networks {
+		if n != nil && n.EndpointID != "" {
+			out[name] = n.EndpointID
+		}
+	}
+	return out
 }
 
 var exited = sync.OnceValue(func() *regexp.Regexp {
@@ -125,58 +142,64 @@ func exitCode(status string) int {
 	return n
 }
 
-// pidCache remembers process ids by container while a Watch runs: its events
+// process is what only an inspect tells of a container that runs.
+type process struct {
+	pid     int
+	sandbox string
+}
+
+// processCache remembers processes by container while a Watch runs: its events
 // strike out what starts and ends. Without a Watch nothing is remembered.
-type pidCache struct {
+type processCache struct {
 	mu       sync.Mutex
 	watchers int
 	changes  int // raised by every event, so that an answer older than it is not kept
-	pid      map[string]int
+	known    map[string]process
 }
 
-func (p *pidCache) watch(n int) {
+func (p *processCache) watch(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.watchers += n
-	p.pid = map[string]int{}
+	p.known = map[string]process{}
 }
 
-func (p *pidCache) forget(id string) {
+func (p *processCache) forget(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.pid, id)
+	delete(p.known, id)
 	p.changes++
 }
 
-func (p *pidCache) get(id string) (pid, changes int) {
+func (p *processCache) get(id string) (found process, changes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pid[id], p.changes
+	return p.known[id], p.changes
 }
 
-func (p *pidCache) put(id string, pid, changes int) {
+func (p *processCache) put(id string, found process, changes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.watchers > 0 && p.changes == changes {
-		p.pid[id] = pid
+		p.known[id] = found
 	}
 }
 
 // inspectAtOnce bounds the requests in flight; an engine serves little faster with more.
 const inspectAtOnce = 4
 
-// of returns the process ids of the running containers in list.
-func (p *pidCache) of(ctx context.Context, e *Engine, list []container.Summary) (map[string]int, error) {
-	found := map[string]int{}
+// of returns the processes of the running containers in list.
+func (p *processCache) of(ctx context.Context, e *Engine, list []container.Summary) (map[string]process, error) {
+	found := map[string]process{}
 	var mu sync.Mutex
 	var ask []func() error
 	for _, c := range list {
 		if c.State != container.StateRunning || !reconciled(engine.Kind(c.Labels[sim.LabelKind])) {
 			continue
 		}
-		pid, changes := p.get(c.ID)
-		if pid != 0 {
-			found[c.ID] = pid
+		known, changes := p.get(c.ID)
+		if known.pid != 0 {
+			found[c.ID] = known
 			continue
 		}
 		ask = append(ask, func() error {
@@ -188,9 +211,13 @@ func (p *pidCache) of(ctx context.Context, e *Engine, list []container.Summary) 
 				return err
 			}
 			if in.State.Running && in.State.Pid != 0 {
-				p.put(c.ID, in.State.Pid, changes)
+				is := process{pid: in.State.Pid}
+				if in.NetworkSettings != nil {
+					is.sandbox = in.NetworkSettings.SandboxKey
+				}
+				p.put(c.ID, is, changes)
 				mu.Lock()
-				found[c.ID] = in.State.Pid
+				found[c.ID] = is
 				mu.Unlock()
 			}
 			return nil
@@ -202,8 +229,8 @@ func (p *pidCache) of(ctx context.Context, e *Engine, list []container.Summary) 
 // Watch follows the engine's events. Events of networks and volumes carry no
 // labels, so the filter is here: by driver, and by label for containers.
 func (e *Engine) Watch(ctx context.Context, f func()) error {
-	e.pids.watch(1)
-	defer e.pids.watch(-1)
+	e.processes.watch(1)
+	defer e.processes.watch(-1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	messages, errs := e.c.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
@@ -216,7 +243,7 @@ func (e *Engine) Watch(ctx context.Context, f func()) error {
 		select {
 		case m := <-messages:
 			if e.concerns(m) {
-				e.pids.forget(m.Actor.ID)
+				e.processes.forget(m.Actor.ID)
 				f()
 			}
 		case err := <-errs:

@@ -38,7 +38,8 @@ type Engine struct {
 	build  string // may be ""
 	tokens Tokens // may be nil
 	ping   types.Ping
-	pids   pidCache
+
+	processes processCache
 }
 
 var _ engine.Engine = (*Engine)(nil)
