@@ -37,6 +37,7 @@ var rooms = []struct {
 	{"sim/engine/none", nil, []string{}, "the engine that runs nothing needs nothing"},
 	{"sim/engine/enginetest", nil, nil, ""},
 	{"sim/limit", []string{}, []string{"golang.org/x/time/rate"}, "bounds know nobody whom they bound"},
+	{"sim/standing", []string{}, []string{"golang.org/x/sys/"}, "a socket knows nothing of what goes over it"},
 	{"sim/plan", []string{"sim", "sim/world", "sim/engine", "sim/dataplane"}, []string{}, "the plan is pure"},
 	{"sim/ec2", []string{"sim", "sim/world", "sim/ec2"}, []string{"github.com/aws/", "golang.org/x/crypto/"}, "the API knows the world only"},
 	{"sim/lab/source", []string{"sim"}, []string{"gopkg.in/yaml.v3"}, "a reader of files knows no meaning"},

@@ -1,8 +1,14 @@
 package main
 
 import (
+	"net"
+	"os"
 	"regexp"
+	"strings"
+	"syscall"
 	"testing"
+
+	"labsim/sim"
 )
 
 // TestMendsItself breaks one thing at a time behind labsim's back, of the kind that
@@ -24,15 +30,28 @@ func TestMendsItself(t *testing.T) {
 			name := u.container("db")
 			u.docker("network", "disconnect", "--force", u.networkOf(name), name)
 		}},
+		{"agent's socket removed", func() {
+			u.back(sim.Site(u.site).DataDir() + "/guest/agent.sock")
+			u.must(0, ``, "reboot", "web") // whose first process connects there
+		}},
+		{"control's socket removed", func() {
+			u.back(sim.Site(u.site).ControlDir() + "/control.sock")
+			u.killAgent() // the next one connects there
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			u := u.as(t)
+			outer := u.t
+			u.t = t
+			defer func() { u.t = outer }()
 			c.do()
 			u.until("the page answers", func() bool {
 				page, err := u.page(u.web())
 				return err == nil && regexp.MustCompile(`^visit \d+ · counted by 10\.0\.2\.10 · `).MatchString(page)
 			})
-			u.must(0, `^here`, "exec", "db", "--", "cat", "/mark")
+			u.until("db has its root disk", func() bool {
+				out, code := u.call("exec", "db", "--", "cat", "/mark") // its first process may still be connecting
+				return code == 0 && strings.HasPrefix(out, "here")
+			})
 			if now := u.pid("custom-vpc-db"); now != db {
 				t.Errorf("db was started again: process %s, before %s", now, db)
 			}
@@ -40,6 +59,30 @@ func TestMendsItself(t *testing.T) {
 			u.must(0, `5 ✓ Access`, "up")
 		})
 	}
+}
+
+// back removes a socket and waits until there is one again that is listened on.
+func (u *user) back(socket string) {
+	u.t.Helper()
+	if err := os.Remove(socket); err != nil {
+		u.t.Fatal(err)
+	}
+	u.until(socket+" is back", func() bool {
+		c, err := net.Dial("unix", socket)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
+func (u *user) killAgent() {
+	u.t.Helper()
+	pid := u.process("agent")
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		u.t.Fatal(err)
+	}
+	u.until("another agent", func() bool { out, code := u.call("doctor", "--repair"); return code == 0 && out != "" && u.process("agent") != pid })
 }
 
 // networkOf is the one Docker network that a container is on.

@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"log"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"labsim/sim/agent/wire"
 	"labsim/sim/dataplane"
 	"labsim/sim/limit"
+	"labsim/sim/standing"
 )
 
 // helloLimit is the time that a guest has to say who it is.
@@ -77,18 +77,22 @@ func (g *guests) listening() bool {
 	return g.listener != nil
 }
 
+// reopen lays everything out again where the directory was taken away.
+func (g *guests) reopen(old net.Listener) {
+	g.mu.Lock()
+	if g.listener == old {
+		g.listener = nil
+	}
+	g.mu.Unlock()
+	if err := g.open(); err != nil {
+		log.Printf("guests: %v", err) // tried again when a guest is started
+	}
+}
+
 // listen makes the socket. Whoever is in a guest may connect; who it is decides.
 func (g *guests) listen(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	l, err := standing.Listen(path, 0o666)
 	if err != nil {
-		return err
-	}
-	l.SetUnlinkOnClose(false) // by then another agent may have its own there
-	if err := os.Chmod(path, 0o666); err != nil {
-		l.Close()
 		return err
 	}
 	g.mu.Lock()
@@ -114,6 +118,10 @@ func (g *guests) accept(l net.Listener) {
 	}
 	for {
 		c, err := limited.Accept()
+		if errors.Is(err, standing.ErrLost) {
+			log.Printf("guests: %v", err)
+			g.reopen(l)
+		}
 		if err != nil {
 			return // closed
 		}

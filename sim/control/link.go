@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 	"labsim/sim"
 	"labsim/sim/agent/wire"
 	"labsim/sim/dataplane"
+	"labsim/sim/standing"
 )
 
 // SocketName is control's socket in the site's run directory, which the agent dials.
@@ -56,17 +56,8 @@ func Listen(site sim.Site, dir string, log *slog.Logger) (*Link, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, SocketName)
-	// A socket that a killed control has left would make bind fail.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.Listen("unix", path)
+	l, err := standing.Listen(filepath.Join(dir, SocketName), 0o600)
 	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
 		return nil, err
 	}
 	return &Link{site: site, listener: l, log: log, changed: make(chan struct{})}, nil
