@@ -20,6 +20,7 @@ var attackTests = []struct {
 	{name: "forbidden system calls", run: forbiddenSystemCalls},
 	{name: "an instance that can't start", run: othersTrouble},
 	{name: "first process", run: attackFirstProcess},
+	{name: "floods", run: attackFloods},
 }
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// attackFloods connects more often than the agent has descriptors to what every
+// guest can reach of it. The agent holds a few of these connections, and serves
+// other guests, Docker and control as before.
+func attackFloods(u *user) {
+	for _, c := range []struct {
+		network, address string
+		most             int
+	}{
+		{"tcp", "169.254.169.254:80", 64},
+		{"tcp", "169.254.169.253:53", 64},
+		{"unix", "/.labsim/agent.sock", 4},
+	} {
+		stop := u.flood("web", c.network, c.address, 12000)
+		u.repelled(`failed 0, median`, "db", "metadata", "100")
+		if held := stop(); held > c.most {
+			u.t.Errorf("%d connections of one guest to %s stay open, want %d at most", held, c.address, c.most)
+		}
+	}
+
+	// A guest that starts meanwhile has its volume mounted, its metadata read and its
+	// first process connected.
+	u.must(0, ``, "exec", "db", "--", "cp", "/tmp/attack", "/root/attack")
+	var stops []func() int
+	for _, a := range [][2]string{{"tcp", "169.254.169.254:80"}, {"unix", "/.labsim/agent.sock"}} {
+		stops = append(stops, u.flood("web", a[0], a[1], 12000))
+	}
+	u.must(0, ``, "reboot", "db")
+	u.must(0, `/data`, "exec", "db", "--", "mount")
+	for _, stop := range stops {
+		stop()
+	}
+	u.must(0, ``, "exec", "db", "--", "mv", "/root/attack", "/tmp/attack")
+}
+
+// flood begins one, and returns when all connections have been tried. stop ends it
+// and says how many were still open.
+func (u *user) flood(instance, network, address string, count int) (stop func() int) {
+	u.t.Helper()
+	c := u.command("exec", instance, "--", "/tmp/attack", "flood", network, address, fmt.Sprint(count))
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		u.t.Fatal(err)
+	}
+	began, lines := time.Now(), bufio.NewReader(stdout)
+	line, err := lines.ReadString('\n')
+	if err != nil {
+		u.t.Fatalf("flood of %s: %v", address, err)
+	}
+	u.t.Logf("%5.2f s  flood of %s: %s", time.Since(began).Seconds(), address, strings.TrimSpace(line))
+	return func() (held int) {
+		u.t.Helper()
+		stdin.Close()
+		rest, _ := io.ReadAll(lines)
+		c.Wait()
+		if _, err := fmt.Sscanf(string(rest), "held %d", &held); err != nil {
+			u.t.Fatalf("flood of %s: %q, %v", address, rest, err)
+		}
+		return held
+	}
+}
