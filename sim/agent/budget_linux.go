@@ -10,7 +10,7 @@ import (
 // and has a few more for the moment in which its first process is followed by
 // another; its programs share the others.
 const (
-	guestConns   = 4  // of a container to agent.sock
+	guestConns   = 4  // of a network namespace, which is one guest's, to agent.sock
 	serviceConns = 64 // of an interface to metadata and, by TCP, DNS
 	queriesOut   = 16 // of an interface, which wait for the machine's resolvers
 )
@@ -22,6 +22,14 @@ const (
 	mostServices = 4096
 	mostQueries  = 256
 )
+
+// guestTries is how often a second a guest may have its processes looked at; only
+// the first is one of ours.
+const guestTries = 50
+
+// refusePace bounds what a flood of agent.sock costs: its queue in the kernel is
+// emptied once a second, and a guest that waits there gets in.
+const refusePace = 4096 // a second, as many as the queue holds
 
 // filesPerGuest are the connection, the network namespace, and what is open while
 // the peer is looked at.
@@ -62,7 +70,7 @@ func openFiles() (int, error) {
 
 // pools are what guests hold, by who they are.
 type pools struct {
-	guests   *limit.Pool // by container
+	guests   *limit.Pool // by network namespace
 	services *limit.Pool // by VPC and interface
 	queries  *limit.Pool // by VPC and interface
 }

@@ -34,6 +34,7 @@ type guests struct {
 	// executable is the path of the guest's binary, this one.
 	executable string
 	opening    sync.Mutex // one open at a time
+	tries      *limit.Rate[string]
 
 	mu       sync.Mutex // guards what follows, never held across I/O
 	listener net.Listener
@@ -53,7 +54,7 @@ type guest struct {
 
 func newGuests(a *Agent) *guests {
 	return &guests{
-		a: a, identify: identify, executable: "/proc/self/exe",
+		a: a, identify: identify, executable: "/proc/self/exe", tries: limit.NewRate[string](guestTries),
 		live: map[sim.InstanceID]*guest{}, paces: map[sim.InstanceID]*pace{},
 	}
 }
@@ -102,19 +103,23 @@ func (g *guests) listen(path string) error {
 	return nil
 }
 
-// accept serves what may connect. Of each container a few connections may be under
+// accept serves what may connect. Of each guest a few connections may be under
 // way: a flood of one costs the others no more than the look at who it is.
 func (g *guests) accept(l net.Listener) {
 	limited := &limit.Listener{
 		Listener: l,
 		Admit: func(c net.Conn) (func(), error) {
-			container, err := containerOf(c.(syscall.Conn))
+			network, err := peerNetwork(c.(syscall.Conn))
 			if err != nil {
 				return nil, err
 			}
-			return g.a.pools.guests.Take(container)
+			if !g.tries.Allow(time.Now(), network) {
+				return nil, fmt.Errorf("%s connects more than %d times a second", network, guestTries)
+			}
+			return g.a.pools.guests.Take(network)
 		},
 		Refused: func(err error) { g.a.provoked.Printf("guests: connection refused: %v", err) },
+		Pace:    refusePace,
 	}
 	for {
 		c, err := limited.Accept()

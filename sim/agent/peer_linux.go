@@ -40,8 +40,12 @@ func identify(c syscall.Conn) (*peer, error) {
 	if err := firstProcess(pid); err != nil {
 		return nil, err
 	}
-	if p.container, err = containerOfProcess(pid); err != nil {
+	cgroups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
 		return nil, err
+	}
+	if p.container = containerID(string(cgroups)); p.container == "" {
+		return nil, fmt.Errorf("process %d is in no container", pid)
 	}
 	if p.net, err = os.Open(fmt.Sprintf("/proc/%d/ns/net", pid)); err != nil {
 		return nil, err
@@ -59,9 +63,10 @@ func identify(c syscall.Conn) (*peer, error) {
 	return p, nil
 }
 
-// containerOf says from which container a connection comes, as fast as that can be
-// said: it is for counting. identify proves it.
-func containerOf(c syscall.Conn) (string, error) {
+// peerNetwork names the network namespace that a connection comes from, as fast as
+// that can be said: it is for counting, and a flood is counted one by one. A guest
+// has one, and may not make another. identify proves whose it is.
+func peerNetwork(c syscall.Conn) (string, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return "", err
@@ -72,19 +77,7 @@ func containerOf(c syscall.Conn) (string, error) {
 	if err = errors.Join(err, credErr); err != nil {
 		return "", err
 	}
-	return containerOfProcess(int(cred.Pid))
-}
-
-func containerOfProcess(pid int) (string, error) {
-	cgroups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if err != nil {
-		return "", err
-	}
-	id := containerID(string(cgroups))
-	if id == "" {
-		return "", fmt.Errorf("process %d is in no container", pid)
-	}
-	return id, nil
+	return os.Readlink(fmt.Sprintf("/proc/%d/ns/net", cred.Pid))
 }
 
 // peerOf returns the peer's process id and, on Linux 6.5 and later, a pidfd; -1 otherwise.

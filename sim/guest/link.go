@@ -6,9 +6,11 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/hashicorp/yamux"
+	"golang.org/x/sys/unix"
 
 	"labsim/sim/agent/wire"
 )
@@ -19,7 +21,7 @@ const agentSocket = "/.labsim/agent.sock"
 // late, be upgraded or crash while the instance runs.
 func (g *guest) keepLink(socket string) {
 	for wait := 5 * time.Millisecond; ; {
-		conn, err := net.Dial("unix", socket)
+		conn, err := dialAgent(socket)
 		if err == nil {
 			began := time.Now()
 			g.serveLink(conn)
@@ -31,6 +33,24 @@ func (g *guest) keepLink(socket string) {
 		time.Sleep(wait)
 		wait = min(2*wait, 250*time.Millisecond)
 	}
+}
+
+// dialAgent waits in the kernel while the socket's queue is full. Asking again and
+// again, as a socket that doesn't block has to, loses against a guest that floods.
+func dialAgent(socket string) (net.Conn, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), socket)
+	defer f.Close() // FileConn has one of its own
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: socket})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return net.FileConn(f)
 }
 
 // serveLink speaks on one connection until it breaks.

@@ -179,6 +179,36 @@ func TestListenerOutOfDescriptors(t *testing.T) {
 	})
 }
 
+// endless is a listener to which somebody connects as often as it accepts.
+type endless struct {
+	net.Listener
+	left int
+}
+
+func (e *endless) Accept() (net.Conn, error) {
+	if e.left--; e.left < 0 {
+		return nil, net.ErrClosed
+	}
+	near, far := net.Pipe()
+	far.Close()
+	return near, nil
+}
+
+func TestListenerPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &Listener{Listener: &endless{left: 500}, Pace: 100,
+			Admit:   func(net.Conn) (func(), error) { return nil, errors.New("no") },
+			Refused: func(error) {}}
+		began := time.Now()
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		if took := time.Since(began); took < 3900*time.Millisecond || took > 4100*time.Millisecond {
+			t.Errorf("500 refusals took %v, want a burst of 100 and 4 s for the others", took)
+		}
+	})
+}
+
 // A peer that doesn't read what it is answered is given up.
 func TestListenerWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

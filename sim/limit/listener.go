@@ -6,6 +6,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // The pauses of an accept loop that gets no connection, for lack of descriptors
@@ -23,17 +25,21 @@ type Listener struct {
 	Admit func(net.Conn) (release func(), err error)
 	// Refused is told why a connection was closed, or could not be accepted.
 	Refused func(error)
+	// Pace is how many connections a second are refused; 0: as many as come. What
+	// comes faster waits in the kernel, where it costs the process no time.
+	Pace int
 	// WriteTimeout is how long one write may wait for the other side to read; 0: for ever.
 	WriteTimeout time.Duration
 
 	once  sync.Once
 	freed chan struct{} // buffered: a connection has ended
+	pace  *rate.Limiter
 }
 
 // Accept waits for the next connection that is let in. It fails only when the
 // listener is closed.
 func (l *Listener) Accept() (net.Conn, error) {
-	l.once.Do(func() { l.freed = make(chan struct{}, 1) })
+	l.once.Do(l.init)
 	for pause := pauseLeast; ; {
 		c, err := l.Listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -50,9 +56,18 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if err != nil {
 			Reset(c)
 			l.Refused(err)
+			time.Sleep(l.pace.Reserve().Delay())
 			continue
 		}
 		return &Conn{Conn: c, listener: l, release: release}, nil
+	}
+}
+
+func (l *Listener) init() {
+	l.freed = make(chan struct{}, 1)
+	l.pace = rate.NewLimiter(rate.Inf, 0)
+	if l.Pace > 0 {
+		l.pace = rate.NewLimiter(rate.Limit(l.Pace), l.Pace)
 	}
 }
 
