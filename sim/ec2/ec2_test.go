@@ -27,22 +27,29 @@ var clock = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func newLab(t testing.TB, o ec2.Options) *lab {
 	t.Helper()
+	w, image := newWorld(t)
+	s := httptest.NewServer(ec2.NewHandler(w, o))
+	t.Cleanup(s.Close)
+	return &lab{t: t, world: w, image: image, url: s.URL, Client: ec2.Client{Endpoint: s.URL}}
+}
+
+// newWorld has the built-in image and is the same each time.
+func newWorld(t testing.TB) (w *world.World, image string) {
+	t.Helper()
 	w, err := world.New(world.Options{Region: "us-east-1", Zones: []sim.Zone{"us-east-1a", "us-east-1b", "us-east-1c"}, Random: rand.NewChaCha8([32]byte{1}),
 		PublicPool: world.AddrRange{First: netip.MustParseAddr("198.51.100.20"), Last: netip.MustParseAddr("198.51.100.191")},
 		Now:        func() time.Time { return clock }}, world.Nothing)
+	if err == nil {
+		err = w.Update(func(tx *world.Tx) error {
+			i, err := tx.EnsureImage(world.EnsureImage{Name: "labsim/linux", Description: "labsim's own Linux", Ref: "labsim/linux:latest"})
+			image = string(i.ID)
+			return err
+		})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{t: t, world: w}
-	l.must(w.Update(func(tx *world.Tx) error {
-		i, err := tx.EnsureImage(world.EnsureImage{Name: "labsim/linux", Description: "labsim's own Linux", Ref: "labsim/linux:latest"})
-		l.image = string(i.ID)
-		return err
-	}))
-	s := httptest.NewServer(ec2.NewHandler(w, o))
-	t.Cleanup(s.Close)
-	l.url, l.Client = s.URL, ec2.Client{Endpoint: s.URL}
-	return l
+	return w, image
 }
 
 func (l *lab) must(err error) {

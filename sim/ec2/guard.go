@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"labsim/sim"
 )
 
 // Guard refuses requests that a web page made a browser send: those for a Host
@@ -15,12 +17,12 @@ func Guard(next http.Handler, allow func(host string) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !allow(hostOnly(r.Host)) {
 			w.Header().Set("Connection", "close")
-			http.Error(w, "labsim answers on loopback names and addresses only, not as "+r.Host, http.StatusForbidden)
+			http.Error(w, "labsim answers on loopback names and addresses only, not as "+sim.Printable(r.Host), http.StatusForbidden)
 			return
 		}
 		if o := r.Header.Get("Origin"); o != "" && !allowOrigin(o, allow) {
 			w.Header().Set("Connection", "close")
-			http.Error(w, "labsim does not answer the web page of "+o, http.StatusForbidden)
+			http.Error(w, "labsim does not answer the web page of "+sim.Printable(o), http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
