@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"syscall"
@@ -33,21 +34,93 @@ var (
 // lockWait is how long Open waits for another process to let the file go.
 const lockWait = time.Second
 
-// Store is an open file. It is locked against other processes until Close.
-type Store struct{ db *bbolt.DB }
+// errLocked: another process holds the file for longer than that.
+var errLocked = errors.New("it is locked")
 
-// Open opens the file at path, or makes an empty one. What keeps it from that
-// is a *sim.Failure.
-func Open(path string) (*Store, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
-	if err != nil {
-		return nil, openFailure(path, err)
-	}
-	if err := bringUpToDate(db, path, Format); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return &Store{db: db}, nil
+// Store is an open file. It is locked against other processes until Close.
+type Store struct {
+	db    *bbolt.DB
+	path  string
+	older bool
 }
+
+// Open opens the file at path, or makes an empty one. All of it is read and
+// checked before. What keeps it from being opened is a *sim.Failure.
+func Open(path string) (*Store, error) {
+	s := &Store{path: path}
+	var file *os.File // bbolt does not close it where it panics
+	err := guarded(func() (err error) {
+		s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout: lockWait, FreelistType: bbolt.FreelistMapType,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				file, s.older, err = openChecked(name, flag, mode)
+				return file, err
+			},
+		})
+		if err != nil {
+			return openFailure(path, err)
+		}
+		return bringUpToDate(s.db, path, Format)
+	})
+	switch {
+	case err == nil:
+		return s, nil
+	case s.db != nil:
+		return nil, errors.Join(err, s.db.Close())
+	case file != nil:
+		file.Close()
+	}
+	return nil, failureOr(path, err)
+}
+
+// openChecked opens a file and checks it, if there is something in it, while no
+// other process can write to it.
+func openChecked(name string, flag int, mode os.FileMode) (_ *os.File, older bool, err error) {
+	file, err := os.OpenFile(name, flag, mode)
+	if err != nil {
+		return nil, false, err
+	}
+	if err = lock(file, lockWait); err == nil {
+		older, err = checkFile(file)
+	}
+	if err != nil {
+		return nil, false, errors.Join(err, file.Close())
+	}
+	return file, older, nil
+}
+
+func checkFile(file *os.File) (older bool, err error) {
+	st, err := file.Stat()
+	if err != nil || st.Size() == 0 {
+		return false, err
+	}
+	found, err := check(file, st.Size(), nil)
+	if err != nil {
+		return false, damaged{err}
+	}
+	return found.older, nil
+}
+
+// damaged is why a file can't be believed.
+type damaged struct{ error }
+
+func (d damaged) Unwrap() error { return d.error }
+
+// guarded runs f. A fault of the file's map, which a disk that fails or a file
+// that is cut meanwhile gives, and a panic of bbolt's are errors.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = damaged{fmt.Errorf("%v", p)}
+		}
+	}()
+	return f()
+}
+
+// Older says that the head of the newest commit was unreadable, so that the file
+// holds what was committed before it.
+func (s *Store) Older() bool { return s.older }
 
 // Close lets the file go.
 func (s *Store) Close() error { return s.db.Close() }
@@ -55,36 +128,50 @@ func (s *Store) Close() error { return s.db.Close() }
 // Rows yields all the rows that were committed.
 func (s *Store) Rows() iter.Seq2[world.Change, error] {
 	return func(yield func(world.Change, error) bool) {
-		errStop := errors.New("stop")
-		err := s.db.View(func(tx *bbolt.Tx) error {
-			return tx.ForEach(func(table []byte, b *bbolt.Bucket) error {
-				if string(table) == string(metaBucket) {
-					return nil
-				}
-				return b.ForEach(func(id, data []byte) error {
-					if !yield(world.Change{Table: string(table), ID: string(id), Data: slices.Clone(data)}, nil) {
-						return errStop
-					}
+		var rows []world.Change // a panic of the reader's is none of the file's
+		err := guarded(func() error {
+			return s.db.View(func(tx *bbolt.Tx) error {
+				return eachRow(tx, func(table, id, data []byte) error {
+					rows = append(rows, world.Change{Table: string(table), ID: string(id), Data: slices.Clone(data)})
 					return nil
 				})
 			})
 		})
-		if err != nil && !errors.Is(err, errStop) {
-			yield(world.Change{}, err)
+		if err != nil {
+			yield(world.Change{}, failureOr(s.path, err))
+			return
+		}
+		for _, r := range rows {
+			if !yield(r, nil) {
+				return
+			}
 		}
 	}
+}
+
+func eachRow(tx *bbolt.Tx, f func(table, id, data []byte) error) error {
+	return tx.ForEach(func(table []byte, b *bbolt.Bucket) error {
+		if string(table) == string(metaBucket) {
+			return nil
+		}
+		return b.ForEach(func(id, data []byte) error { return f(table, id, data) })
+	})
 }
 
 // Commit makes the changes durable, all of them or, with an error, none. A full
 // disk is a *sim.Error, for whoever asked for the change.
 func (s *Store) Commit(changes []world.Change) error {
 	err := s.db.Update(func(tx *bbolt.Tx) error {
+		total, err := sumOf(tx)
+		if err != nil {
+			return err
+		}
 		for _, c := range changes {
-			if err := write(tx, c); err != nil {
+			if err := write(tx, c, &total); err != nil {
 				return fmt.Errorf("%s %s: %w", c.Table, c.ID, err)
 			}
 		}
-		return nil
+		return tx.Bucket(metaBucket).Put(sumKey, total.record(uint64(tx.ID())))
 	})
 	if noSpace(err) {
 		return sim.Errorf(sim.CodeUnavailable, "There is %s, where labsim keeps its state; nothing was changed", sim.NoSpace)
@@ -92,15 +179,20 @@ func (s *Store) Commit(changes []world.Change) error {
 	return err
 }
 
-func write(tx *bbolt.Tx, c world.Change) error {
-	b, err := tx.CreateBucketIfNotExists([]byte(c.Table))
+func write(tx *bbolt.Tx, c world.Change, total *sum) error {
+	table, id := []byte(c.Table), []byte(c.ID)
+	b, err := tx.CreateBucketIfNotExists(table)
 	if err != nil {
 		return err
 	}
-	if c.Data == nil {
-		return b.Delete([]byte(c.ID))
+	if old := b.Get(id); old != nil {
+		total.remove(table, id, old)
 	}
-	return b.Put([]byte(c.ID), c.Data)
+	if c.Data == nil {
+		return b.Delete(id)
+	}
+	total.add(table, id, c.Data)
+	return b.Put(id, c.Data)
 }
 
 // bringUpToDate migrates the file to the wanted format, or says why it can't.
@@ -179,12 +271,23 @@ func migrationFailure(path string, have, want int, err error) error {
 	}
 }
 
+// foreign never advises to take the file away: without it nothing is known of
+// what stands.
 func foreign(path string, err error) error {
 	return &sim.Failure{
 		What: sim.T("%s is not a state file of labsim, or is damaged", path),
-		Next: []sim.Text{sim.T("Move it away and start again. The file was not changed.")},
+		Next: []sim.Text{sim.Cmd("labsim state restore"), sim.T("It puts the last good copy in its place. The file was not changed.")},
 		Err:  err,
 	}
+}
+
+// failureOr is the failure of a damaged file where err is of one.
+func failureOr(path string, err error) error {
+	var d damaged
+	if errors.As(err, &d) {
+		return foreign(path, d.error)
+	}
+	return err
 }
 
 func noSpace(err error) bool {
@@ -201,9 +304,11 @@ func fullFailure(path string, err error) error {
 
 func openFailure(path string, err error) error {
 	switch {
+	case errors.As(err, new(damaged)):
+		return failureOr(path, err)
 	case noSpace(err):
 		return fullFailure(path, err)
-	case errors.Is(err, berrors.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout), errors.Is(err, errLocked):
 		return &sim.Failure{
 			What: sim.T("%s is in use by another labsim", path),
 			Next: []sim.Text{sim.T("End the other one, or wait until it has ended.")},

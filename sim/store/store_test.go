@@ -198,3 +198,12 @@ func wantFailure(t *testing.T, err error, what string) {
 		t.Errorf("got %v, want a failure with advice that says %q", err, what)
 	}
 }
+
+// withoutSum writes a row as a labsim did that kept no sum.
+func withoutSum(t *testing.T, s *Store, table, id, data string) {
+	t.Helper()
+	err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(table)).Put([]byte(id), []byte(data)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
