@@ -29,7 +29,15 @@ type Store struct {
 
 	mu     sync.Mutex // one change at a time; also guards what follows
 	broken map[sim.VolumeID]string
-	making map[sim.VolumeID]chan struct{} // closed when it is made
+	making map[sim.VolumeID]*making
+}
+
+// making is a volume on its way.
+type making struct {
+	// latest is what Set asked for last: the volume may be renamed, tagged or
+	// deleted before it stands.
+	latest dataplane.Volume
+	done   chan struct{} // closed when it is made, and as latest says
 }
 
 // patience is how long Set waits for new volumes: a usual one takes a third of
@@ -60,7 +68,7 @@ func Open(dir, mounts string, changed func()) (*Store, error) {
 	}
 	return &Store{
 		dir: dir, mounts: mounts, changed: changed,
-		broken: map[sim.VolumeID]string{}, making: map[sim.VolumeID]chan struct{}{},
+		broken: map[sim.VolumeID]string{}, making: map[sim.VolumeID]*making{},
 	}, nil
 }
 
@@ -75,8 +83,8 @@ func (s *Store) Set(want []dataplane.Volume) []dataplane.Problem {
 		s.note(v.ID, s.set(v))
 	}
 	var waits []chan struct{}
-	for _, done := range s.making {
-		waits = append(waits, done)
+	for _, m := range s.making {
+		waits = append(waits, m.done)
 	}
 	s.mu.Unlock()
 
@@ -110,7 +118,8 @@ func (s *Store) set(v dataplane.Volume) error {
 	if !sim.ValidID(sim.PrefixVolume, string(v.ID)) {
 		return fmt.Errorf("%q is no volume id", v.ID) // it becomes a file's name
 	}
-	if s.making[v.ID] != nil {
+	if m := s.making[v.ID]; m != nil {
+		m.latest = v // done at its end
 		return nil
 	}
 	if v.Delete {
@@ -131,22 +140,25 @@ func (s *Store) set(v dataplane.Volume) error {
 	if v.SizeGiB < 1 {
 		return fmt.Errorf("volume %s: a size of %d GiB is too small", v.ID, v.SizeGiB)
 	}
-	done := make(chan struct{})
-	s.making[v.ID] = done
-	go s.make(v, done)
+	m := &making{latest: v, done: make(chan struct{})}
+	s.making[v.ID] = m
+	go s.make(v, m)
 	return nil
 }
 
 // make runs beside Set, without s.mu: it writes to files that nobody else uses yet.
-func (s *Store) make(v dataplane.Volume, done chan struct{}) {
+func (s *Store) make(v dataplane.Volume, m *making) {
 	s.disk.Lock()
 	err := full(v.ID, s.create(v))
 	s.disk.Unlock()
 	s.mu.Lock()
 	delete(s.making, v.ID)
+	if err == nil || m.latest.Delete {
+		err = s.set(m.latest)
+	}
 	s.note(v.ID, err)
 	s.mu.Unlock()
-	close(done)
+	close(m.done)
 	debug.FreeOSMemory() // the library leaves some ten MB behind
 	s.changed()
 }
@@ -173,6 +185,8 @@ func (s *Store) create(v dataplane.Volume) error {
 	return syncDir(s.dir)
 }
 
+// delete returns once the volume is gone for good: its record goes after it, and
+// data that came back would be taken for a volume that lost its record.
 func (s *Store) delete(id sim.VolumeID) error {
 	if mounted(s.point(id)) {
 		return fmt.Errorf("volume %s is in use and can't be deleted", id)
@@ -186,11 +200,11 @@ func (s *Store) delete(id sim.VolumeID) error {
 			return err
 		}
 	}
-	return nil
+	return syncDir(s.dir)
 }
 
-// Status lists the volumes that the node has, configured or not, by id, and
-// those that could not be made.
+// Status lists the volumes that the node has, configured or not, by id, those that
+// could not be made, and those that are to be deleted and are not yet.
 func (s *Store) Status() []dataplane.VolumeStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,6 +215,12 @@ func (s *Store) Status() []dataplane.VolumeStatus {
 		id := sim.VolumeID(strings.TrimSuffix(filepath.Base(p), ".img"))
 		seen[id] = true
 		out = append(out, s.status(id))
+	}
+	for id, m := range s.making {
+		if m.latest.Delete && !seen[id] {
+			seen[id] = true
+			out = append(out, s.status(id))
+		}
 	}
 	for id := range s.broken {
 		if !seen[id] {

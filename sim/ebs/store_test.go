@@ -47,10 +47,35 @@ func needLoop(t *testing.T) {
 	t.Skipf("needs root and loop devices: %v", err)
 }
 
+// set returns once all is made, however long that takes: Set itself does not.
 func set(t *testing.T, s *Store, v ...dataplane.Volume) {
 	t.Helper()
-	if p := s.Set(v); p != nil {
+	p := s.Set(v)
+	for _, x := range v {
+		made(s, x.ID)
+	}
+	if p != nil {
 		t.Fatalf("Set: %v", p)
+	}
+}
+
+// made waits until a volume is not in the making.
+func made(s *Store, id sim.VolumeID) {
+	s.mu.Lock()
+	m := s.making[id]
+	s.mu.Unlock()
+	if m != nil {
+		<-m.done
+	}
+}
+
+// ask is Set for one volume, without waiting for it.
+func ask(t *testing.T, s *Store, v dataplane.Volume) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.set(v); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -109,6 +134,44 @@ func TestSetMakesSparseFileWithSidecar(t *testing.T) {
 	}
 }
 
+// A volume is deleted for good also where that was asked while it was made: it
+// was said to be gone at once, and then came back with the tags it began with.
+func TestDeleteInTheMaking(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.disk.Lock() // so that it stays in the making
+	v := volumeOf(volA, 1)
+	ask(t, s, v)
+	v.Delete = true
+	ask(t, s, v)
+	if st := s.Status(); len(st) != 1 || st[0].ID != volA {
+		t.Errorf("while it can't be deleted yet: %+v, want the volume", st)
+	}
+	s.disk.Unlock()
+	made(s, volA)
+	if st := s.Status(); len(st) != 0 || s.Has(volA) {
+		t.Errorf("deleted in the making: %+v, data there: %v", st, s.Has(volA))
+	}
+	if left, _ := os.ReadDir(s.dir); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// What is changed of a volume in the making is in the file beside it at the end.
+func TestTagsInTheMaking(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	s.disk.Lock()
+	v := volumeOf(volA, 1)
+	ask(t, s, v)
+	v.Tags = v.Tags.With("answered", "yes")
+	ask(t, s, v)
+	s.disk.Unlock()
+	made(s, volA)
+	if st := open(t, dir).Status(); len(st) != 1 || st[0].Tags.Value("answered") != "yes" {
+		t.Errorf("after it was made: %+v, want the tag", st)
+	}
+}
+
 func TestFileSystemPassesCheck(t *testing.T) {
 	e2fsck, err := exec.LookPath("e2fsck")
 	if err != nil {
@@ -120,12 +183,6 @@ func TestFileSystemPassesCheck(t *testing.T) {
 		s := open(t, t.TempDir())
 		began := time.Now()
 		set(t, s, volumeOf(volA, gib))
-		s.mu.Lock()
-		done := s.making[volA]
-		s.mu.Unlock()
-		if done != nil {
-			<-done
-		}
 		t.Logf("%d GiB: made in %v", gib, time.Since(began).Round(time.Millisecond))
 		if out, err := exec.Command(e2fsck, "-fn", s.image(volA)).CombinedOutput(); err != nil {
 			t.Errorf("%d GiB: %v\n%s", gib, err, out)
