@@ -140,6 +140,9 @@ func newWorld(o *Options, st state) (*world.World, error) {
 	w, err := world.New(world.Options{
 		Region: o.Region, Zones: o.Zones, Now: time.Now, Random: rand.Reader, Commit: st.commit,
 		PublicPool: world.AddrRange{First: at(firstPublic), Last: at(lastPublic)},
+		// A report of the agent names the version of the config that it is about. One
+		// that is about an earlier control's must not look like one about this one's.
+		FirstVersion: world.Version(time.Now().UnixMicro()),
 	}, st.rows)
 	if err != nil {
 		return nil, &sim.Failure{What: sim.T("the state of labsim can't be read by this build"), Err: err,

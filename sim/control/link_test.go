@@ -373,3 +373,26 @@ func TestRefusalOfAGuest(t *testing.T) {
 		t.Errorf("status %d, format %q, %d bytes: %v", w.Code, f.Format, w.Body.Len(), err)
 	}
 }
+
+// A report that the agent made for an earlier control, and that comes late, must
+// not pass for one about this control's config: what it shows of volumes that were
+// deleted since would be adopted.
+func TestVersionsOfTwoLivesDiffer(t *testing.T) {
+	o, dir := withAgent(t)
+	o.StatePath = filepath.Join(t.TempDir(), "world.db")
+	var last uint64
+	for range 3 {
+		b := start(t, o)
+		b.network()
+		a := dialAgent(t, dir, nil)
+		b.converged()
+		for _, c := range a.configs() {
+			if c.Version <= last {
+				t.Fatalf("config %d comes after %d of an earlier control", c.Version, last)
+			}
+		}
+		last = a.configs()[len(a.configs())-1].Version
+		b.stop()
+		a.close()
+	}
+}

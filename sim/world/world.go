@@ -20,6 +20,9 @@ type Options struct {
 	PublicPool AddrRange
 	Now        func() time.Time
 	Random     io.Reader
+	// FirstVersion is where State.Version begins. Versions last no longer than the
+	// process: it is for who compares them with those of an earlier one.
+	FirstVersion Version
 	// Commit makes changes durable before anyone sees them; nil keeps nothing.
 	// An error undoes the transactions that the changes come from.
 	Commit func([]Change) error
@@ -60,6 +63,7 @@ type batch struct {
 // New makes a world out of the rows that an earlier one committed.
 func New(opts Options, rows iter.Seq2[Change, error]) (*World, error) {
 	s := newState()
+	s.Version = opts.FirstVersion
 	byName := map[string]table{}
 	for _, t := range s.tables() {
 		byName[t.tableName()] = t
