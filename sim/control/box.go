@@ -30,6 +30,8 @@ type Version struct {
 	AgentConnected bool
 	AgentBuild     string
 	PublicCIDR     netip.Prefix
+	// Unclaimed: see Status. The agent is given no config then, and so is never connected.
+	Unclaimed *Unclaimed `json:",omitempty"`
 }
 
 func (s *server) serveVersion(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +39,7 @@ func (s *server) serveVersion(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, Version{
 		Protocol: wire.Protocol, Build: s.opts.Build, Site: s.opts.Site, Engine: s.opts.EngineName,
 		Region: s.opts.Region, Account: ec2.DefaultAccount, PublicCIDR: s.opts.Public,
-		AgentConnected: connected, AgentBuild: build,
+		AgentConnected: connected, AgentBuild: build, Unclaimed: s.reconciler.beginning.found(),
 	})
 }
 

@@ -107,6 +107,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer state.close()
+	if state.older {
+		o.Log.Error("the head of the newest change of the state is damaged; it goes on from the change before", "file", o.StatePath)
+	}
 	w, err := newWorld(&o, state)
 	if err != nil {
 		return err
@@ -132,6 +135,9 @@ func Run(ctx context.Context, o Options) error {
 	s := &server{ctx: ctx, opts: &o, world: w, node: o.Node, reconciler: r, token: token, log: o.Log}
 	// The port answers also while the engine does not.
 	background.Go(func() { r.run(ctx) })
+	if state.copy != nil {
+		background.Go(func() { (&copier{world: w, copy: state.copy, log: o.Log}).run(ctx) })
+	}
 	return s.serve(ctx)
 }
 
@@ -149,6 +155,9 @@ func newWorld(o *Options, st state) (*world.World, error) {
 			Next: []sim.Text{sim.T("Run the labsim that wrote it. The file is as it was.")}}
 	}
 	return w, w.Update(func(tx *world.Tx) error {
+		if tx.Empty() {
+			tx.LookFirst()
+		}
 		_, err := tx.EnsureImage(world.EnsureImage{
 			Owner: sim.AmazonAccount, OwnerAlias: "amazon", Name: "labsim/linux",
 			Description: "labsim's own Linux", Architecture: architecture(),

@@ -38,10 +38,11 @@ type reconciler struct {
 	log       *slog.Logger
 	life      string // of this process; stands in for an engine that can't tell its own
 
-	config   *configurer
-	observed *observation // nil: nothing is known
-	ended    map[sim.InstanceID]time.Time
-	status   *statusBoard
+	config    *configurer
+	beginning *beginning
+	observed  *observation // nil: nothing is known
+	ended     map[sim.InstanceID]time.Time
+	status    *statusBoard
 
 	wake chan struct{} // buffered: one waits
 
@@ -68,7 +69,7 @@ func newReconciler(o Options, w *world.World, log *slog.Logger) *reconciler {
 	r := &reconciler{
 		site: o.Site, region: o.Region, public: o.Public, ephemeral: o.Simulated,
 		world: w, engine: o.Engine, node: o.Node, log: log, life: hex.EncodeToString(b[:]),
-		ended: map[sim.InstanceID]time.Time{}, status: newStatusBoard(),
+		ended: map[sim.InstanceID]time.Time{}, status: newStatusBoard(), beginning: newBeginning(),
 		wake: make(chan struct{}, 1), stale: true,
 		running: map[string]*execution{}, failed: map[string]*failure{},
 	}
@@ -138,7 +139,16 @@ func (r *reconciler) pass(ctx context.Context) (again time.Time) {
 		r.status.engineError(err)
 		return time.Now().Add(r.retry(observing, err))
 	}
-	s, o := r.world.View(), r.observed
+	o := r.observed
+	begun, err := r.begin(o.Observed)
+	if err != nil {
+		return time.Now().Add(r.retry(recording, err))
+	}
+	s := r.world.View()
+	if !begun {
+		r.status.set(Status{Version: uint64(s.Version), Unclaimed: r.beginning.found(), Problems: []Problem{{Resource: "state", Message: errUnclaimed.Message}}})
+		return time.Time{}
+	}
 	r.config.want(compile(r, s, o.Observed))
 	r.noticeEnds(s, o)
 	node, session := r.config.view()

@@ -35,7 +35,7 @@ type server struct {
 // the published port.
 func (s *server) handler() http.Handler {
 	api := ec2.NewHandler(s.world, ec2.Options{
-		Region: s.opts.Region, Zones: s.opts.Zones, Console: s.console, Log: s.log,
+		Region: s.opts.Region, Zones: s.opts.Zones, Console: s.console, Admit: s.reconciler.beginning.admit, Log: s.log,
 	})
 	box := ec2.Guard(s.authorized(s.boxHandler()), ec2.IsLoopbackHost)
 	return s.peersOnly(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -18,6 +18,8 @@ import (
 type state struct {
 	rows   iter.Seq2[world.Change, error]
 	commit func([]world.Change) error // nil: they don't
+	copy   func() error               // nil: likewise
+	older  bool                       // the newest commit could not be read
 	close  func() error
 }
 
@@ -30,7 +32,7 @@ func openState(path string) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	return state{rows: s.Rows(), commit: s.Commit, close: s.Close}, nil
+	return state{rows: s.Rows(), commit: s.Commit, copy: s.Copy, older: s.Older(), close: s.Close}, nil
 }
 
 // siteToken returns the token of the site, made at the first start.

@@ -21,6 +21,8 @@ type Status struct {
 	Converged bool
 	Steps     []StepStatus `json:",omitempty"`
 	Problems  []Problem    `json:",omitempty"`
+	// Unclaimed: the state was lost, so nothing is done until the user decides.
+	Unclaimed *Unclaimed `json:",omitempty"`
 }
 
 // StepStatus is something that is under way.

@@ -38,6 +38,8 @@ type Options struct {
 	// AllowHost reports whether a Host header, without the port, may be served.
 	// nil: loopback names and addresses.
 	AllowHost func(host string) bool
+	// Admit refuses changes with its error while there must be none; nil: never.
+	Admit func() error
 	// Console returns what an instance wrote to its console, and when last. nil:
 	// GetConsoleOutput answers with no output.
 	Console func(ctx context.Context, id sim.InstanceID) ([]byte, time.Time, error)
@@ -62,6 +64,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.AllowHost == nil {
 		o.AllowHost = IsLoopbackHost
+	}
+	if o.Admit == nil {
+		o.Admit = func() error { return nil }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -100,6 +100,9 @@ func isBase64(name string) bool {
 // update runs f as one transaction of the caller's account. With DryRun it is
 // dropped at its end, so that DryRun finds every error that the request has.
 func (c *call) update(in any, f func() error) error {
+	if err := c.opts.Admit(); err != nil {
+		return err
+	}
 	return c.server.world.UpdateAs(c.account, func(tx *world.Tx) error {
 		c.tx, c.State = tx, tx.State
 		if err := f(); err != nil {

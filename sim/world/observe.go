@@ -11,6 +11,21 @@ import (
 // it may say the same thing many times, or too late. What no longer fits the
 // state, or is about a row that is gone, changes nothing and is no error.
 
+// settingBegun is notYet in a new region until Begin.
+const (
+	settingBegun = "begun"
+	notYet       = "not yet"
+)
+
+// LookFirst marks a new region as one that has not begun.
+func (tx *Tx) LookFirst() { put(tx, tx.Settings, settingBegun, Setting{Value: notYet}) }
+
+// Begin says that nothing stands which the region does not know.
+func (tx *Tx) Begin() error {
+	remove(tx, tx.Settings, settingBegun)
+	return nil
+}
+
 // ObserveSubnet says whether the engine's network of a subnet stands.
 func (tx *Tx) ObserveSubnet(id sim.SubnetID, ready bool) error {
 	if n, ok := tx.Subnets.Get(id); ok {

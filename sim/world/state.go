@@ -63,6 +63,21 @@ func newState() *State {
 	}
 }
 
+// Begun reports whether the region may be made so on its machine. A new one has to
+// look there first: where its state was lost, what stands would go because it knows
+// nothing of it.
+func (s *State) Begun() bool { return s.Settings.Row(settingBegun).Value != notYet }
+
+// Empty reports whether there is no row at all.
+func (s *State) Empty() bool {
+	for _, t := range s.tables() {
+		for range t.ids() {
+			return false
+		}
+	}
+	return true
+}
+
 // tables lists every table, for what is done to all of them alike.
 func (s *State) tables() []table {
 	return []table{s.VPCs, s.Subnets, s.InternetGateways, s.RouteTables, s.SecurityGroups, s.Addresses,
