@@ -5,7 +5,9 @@ package sim
 const longestSlip = 256
 
 // Nearest returns the candidate that looks most like name, if one is near
-// enough to be a slip of the hand: a third of its letters at most are wrong.
+// enough to be a slip of the hand: a third of its letters at most are wrong. Of two
+// that are as near, the one of the same length is meant: letters are swapped more
+// often than dropped.
 func Nearest(name string, candidates []string) (string, bool) {
 	if len(name) > longestSlip {
 		return "", false
@@ -15,7 +17,8 @@ func Nearest(name string, candidates []string) (string, bool) {
 		if len(c) > longestSlip {
 			continue
 		}
-		if d := distance(name, c); d < least {
+		d := distance(name, c)
+		if d < least || d == least && len(c) == len(name) && len(best) != len(name) && best != "" {
 			best, least = c, d
 		}
 	}

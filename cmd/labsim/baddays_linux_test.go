@@ -40,6 +40,7 @@ func TestBadDays(t *testing.T) {
 	t.Run("processes killed", func(t *testing.T) { u.as(t).processesKilled() })
 	t.Run("containers gone", func(t *testing.T) { u.as(t).containersGone() })
 	t.Run("state of another version", func(t *testing.T) { u.as(t).otherVersion() })
+	t.Run("state lost", func(t *testing.T) { u.as(t).stateLost() })
 	u.t = t
 	if long {
 		u.controlHangs()

@@ -15,6 +15,7 @@ import (
 
 	"labsim/sim"
 	"labsim/sim/agent/wire"
+	"labsim/sim/control"
 	"labsim/sim/dataplane"
 	"labsim/sim/ec2"
 	"labsim/sim/engine/docker"
@@ -49,6 +50,7 @@ type boxVersion struct {
 	AgentConnected bool
 	AgentBuild     string
 	PublicCIDR     string
+	Unclaimed      *control.Unclaimed // the state was lost
 }
 
 // boxStatus is how far the machine is what the world says.
@@ -58,6 +60,7 @@ type boxStatus struct {
 	Converged bool
 	Steps     []boxStep // what is left to do
 	Problems  []dataplane.Problem
+	Unclaimed *control.Unclaimed
 }
 
 type boxStep struct{ Kind, Resource string }

@@ -17,7 +17,7 @@ func (a *app) commands() []*cobra.Command {
 	list := []*cobra.Command{a.upCommand(), a.downCommand(), a.statusCommand(), a.sshCommand(), a.execCommand(), a.cpCommand(), a.logsCommand()}
 	list = append(list, a.lifecycleCommands()...)
 	list = append(list, a.traceCommand(), a.graphCommand(), a.labCommand(), a.openCommand(), a.envCommand(), a.awsCommand(), a.serveCommand(),
-		a.initCommand(), a.doctorCommand(), a.versionCommand(), a.dialCommand())
+		a.initCommand(), a.doctorCommand(), a.stateCommand(), a.versionCommand(), a.dialCommand())
 	a.complete(list)
 	return list
 }

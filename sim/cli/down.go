@@ -39,6 +39,9 @@ func (a *app) down(ctx context.Context, args []string, f downFlags) error {
 	b, err := a.find(ctx)
 	switch {
 	case err == nil:
+		if about, err := b.version(ctx); err != nil || about.Unclaimed != nil {
+			return errors.Join(err, a.downUnclaimed(ctx, about.Unclaimed, f))
+		}
 	case errors.Is(err, docker.ErrNotUp), f.all:
 		return a.uninstall(ctx, f) // what stands without control is nobody's
 	case errors.Is(err, docker.ErrSilent) && len(args) == 0:

@@ -119,6 +119,14 @@ func (a *app) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	about, err := b.version(ctx)
+	if err != nil {
+		return err
+	}
+	if about.Unclaimed != nil {
+		a.sayUnclaimed(ctx, about.Unclaimed)
+		return exitCode(1)
+	}
 	list, err := b.instances(ctx, nil)
 	if err != nil {
 		return err

@@ -57,6 +57,11 @@ func (a *app) up(ctx context.Context, args []string, f upFlags) error {
 	}
 	ls := a.newLines()
 	b, about, err := a.installBox(ctx, ls, f)
+	if err == nil && about.Unclaimed != nil {
+		if err = a.claim(ctx, about.Unclaimed); err == nil {
+			b, about, err = a.installBox(ctx, ls, f)
+		}
+	}
 	if err != nil {
 		return err
 	}

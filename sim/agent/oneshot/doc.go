@@ -3,5 +3,5 @@
 // machine that the CLI can't do through Docker's API, as the engine may run in a
 // virtual machine. Results go to standard output as JSON.
 //
-// It must know nothing of worlds and configs, and needs no network.
+// It must know nothing of configs, and of worlds no more than package store tells, and needs no network.
 package oneshot

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"labsim/sim/store"
 )
 
 // Verbs.
@@ -25,6 +27,10 @@ const (
 	Token = "token"
 	// Kernel prints Features.
 	Kernel = "kernel"
+	// StateCopies FILE prints []store.Copy, the copies of a state file.
+	StateCopies = "state-copies"
+	// StateRestore FILE NAME puts that copy in the place of the state file.
+	StateRestore = "state-restore"
 )
 
 // Features is what the engine's machine has.
@@ -73,6 +79,10 @@ func run(verb string, args []string, out io.Writer) error {
 		return print(token(args[0]))
 	case verb == Kernel:
 		return print(kernel(), nil)
+	case verb == StateCopies && len(args) == 1:
+		return print(store.Copies(args[0]))
+	case verb == StateRestore && len(args) == 2:
+		return store.Restore(args[0], args[1])
 	}
 	return fmt.Errorf("oneshot: no such verb: %s %v", verb, args)
 }

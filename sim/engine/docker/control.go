@@ -236,7 +236,7 @@ func (e *Engine) controlContainer(s controlSpec) (*container.Config, *container.
 		PortBindings: nat.PortMap{port: {{HostIP: "127.0.0.1", HostPort: strconv.Itoa(s.Port)}}},
 		// Binds, not mounts: Docker makes the run directory again after a reboot.
 		Binds: []string{s.Socket + ":/var/run/docker.sock", e.site.ControlDir() + ":/run/labsim"},
-		Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: e.site.StateVolume(), Target: "/state",
+		Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: e.site.StateVolume(), Target: stateMount,
 			// With the driver named Docker asks no other, such as another site's that hangs.
 			VolumeOptions: &mount.VolumeOptions{NoCopy: true, DriverConfig: &mount.Driver{Name: "local"},
 				Labels: map[string]string{sim.LabelSite: string(e.site), sim.LabelKind: "state"}}}},

@@ -10,6 +10,13 @@ import (
 	"labsim/sim"
 )
 
+// silent is why control does not run, in its own words.
+type silent struct{ error }
+
+func (s silent) Unwrap() error { return s.error }
+
+func (silent) Is(target error) bool { return target == ErrSilent }
+
 // Find returns where the site's control answers. errors.Is(err, ErrNotUp) says
 // that there is none, ErrSilent that it does not run.
 func (e *Engine) Find(ctx context.Context) (*Control, error) {
@@ -22,6 +29,9 @@ func (e *Engine) Find(ctx context.Context) (*Control, error) {
 	}
 	l := list[0].Labels
 	if list[0].State != container.StateRunning {
+		if f := e.refused(ctx); f != nil {
+			return nil, silent{f}
+		}
 		return nil, &sim.Failure{What: sim.T("control of the site %s does not run: %s", string(e.site), list[0].Status),
 			Next: []sim.Text{sim.Cmd("labsim up"), sim.Cmd("docker logs %s", e.site.Control())}, Err: ErrSilent}
 	}

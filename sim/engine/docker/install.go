@@ -210,6 +210,8 @@ type version struct {
 	Site           string
 	AgentConnected bool
 	AgentBuild     string
+	// Unclaimed is not nil where the state was lost: control waits for the user's word.
+	Unclaimed *struct{}
 }
 
 // await returns when control of that build answers and the agent of that build
@@ -223,7 +225,7 @@ func (e *Engine) await(ctx context.Context, c *Control) error {
 	go func() { refused <- e.refusal(ctx) }()
 	for wait := 20 * time.Millisecond; ; wait = min(wait*3/2, 250*time.Millisecond) {
 		v, last = e.ask(ctx, c)
-		if last == nil && v.Build == c.Build && v.AgentConnected && v.AgentBuild == c.Build {
+		if last == nil && v.Build == c.Build && (v.AgentConnected && v.AgentBuild == c.Build || v.Unclaimed != nil) {
 			return nil
 		}
 		select {
@@ -268,7 +270,7 @@ func (e *Engine) refused(ctx context.Context) error {
 		return nil
 	}
 	return &sim.Failure{What: sim.T("control of the site %s does not start: %s", string(e.site), f.What), Err: f.Err,
-		Next: append(f.Next, sim.T("what it has is in the Docker volume %s; labsim down --all forgets it, and keeps the data of the volumes", e.site.StateVolume()))}
+		Next: append(f.Next, sim.T("What it has is in the Docker volume %s.", e.site.StateVolume()))}
 }
 
 // ask asks control for its version, and reads its token before the first time.
