@@ -2,21 +2,30 @@ package sim
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 // Printable returns s with everything escaped that could drive a terminal or
-// turn the direction of writing: names and messages come from lab files and tags,
-// and those from strangers. Line ends and tabs are escaped too.
-func Printable(s string) string {
-	if strings.IndexFunc(s, harmful) < 0 {
+// turn the direction of writing: names and messages come from lab files, tags and
+// guests, and those from strangers. Line ends and tabs are escaped too.
+func Printable(s string) string { return escape(s, harmful) }
+
+// PrintableLines is Printable for what may have several lines: line ends (without
+// a carriage return before them) and tabs stay.
+func PrintableLines(s string) string {
+	return escape(strings.ReplaceAll(s, "\r\n", "\n"), func(r rune) bool { return r != '\n' && r != '\t' && harmful(r) })
+}
+
+func escape(s string, bad func(rune) bool) string {
+	if strings.IndexFunc(s, bad) < 0 {
 		return s
 	}
 	var b strings.Builder
 	for i, r := range s {
-		if harmful(r) {
+		if bad(r) {
 			b.WriteString(escaped(s[i:], r))
 		} else {
 			b.WriteRune(r)
@@ -48,4 +57,45 @@ func escaped(s string, r rune) string {
 	}
 	q := fmt.Sprintf("%+q", r)
 	return q[1 : len(q)-1]
+}
+
+// CopyPrintable copies text as it comes, with the escapes of PrintableLines.
+func CopyPrintable(w io.Writer, r io.Reader) error {
+	buf := make([]byte, 32<<10)
+	kept := 0 // bytes at buf's beginning of which more is needed
+	for {
+		n, err := r.Read(buf[kept:])
+		text := buf[:kept+n]
+		whole := len(text)
+		if err == nil {
+			whole -= unfinished(text)
+		}
+		if _, werr := io.WriteString(w, PrintableLines(string(text[:whole]))); werr != nil {
+			return werr
+		}
+		kept = copy(buf, text[whole:])
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// unfinished is how many bytes at the end of text depend on what follows: the
+// beginning of a character, or a carriage return.
+func unfinished(text []byte) int {
+	if len(text) > 0 && text[len(text)-1] == '\r' {
+		return 1
+	}
+	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
+		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				return n
+			}
+			break
+		}
+	}
+	return 0
 }

@@ -51,6 +51,7 @@ func In(l Lang, t sim.Text) string {
 			format = k
 		}
 	}
+	format = sim.PrintableLines(format) // one that came over JSON may be anybody's
 	args := make([]any, len(t.Args))
 	for i, a := range t.Args {
 		args[i] = argument(l, a)
