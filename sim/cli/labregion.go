@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -87,9 +88,16 @@ const (
 func (r *labRegion) Get(ctx context.Context, page string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-		return r.box.stream(ctx, "dial?address="+url.QueryEscape(address))
-	}}}
+	client := &http.Client{
+		Transport: &http.Transport{
+			DisableKeepAlives: true, MaxResponseHeaderBytes: wire.MaxHead,
+			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+				return r.box.stream(ctx, "dial?address="+url.QueryEscape(address))
+			},
+		},
+		// Where the check asks is for the lab to say, not for the one who answers.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
 		return "", err
@@ -103,8 +111,31 @@ func (r *labRegion) Get(ctx context.Context, page string) (string, error) {
 	return string(body), err
 }
 
+// Bounds of a command that a check runs.
+const (
+	maxOutput  = 64 << 10 // bytes that are read of what it writes
+	runTimeout = time.Minute
+)
+
+// Run hangs up on a command that writes or takes more than it may, which ends it.
 func (r *labRegion) Run(ctx context.Context, instance, command string) (string, int, error) {
-	var out bytes.Buffer
+	ctx, cancel := context.WithTimeoutCause(ctx, runTimeout, exercise.ErrTooLong)
+	defer cancel()
+	var out boundedBuffer
 	code, err := r.box.exec(ctx, instance, wire.Exec{Args: []string{"sh", "-c", command}}, nil, &out, &out)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, exercise.ErrTooLong) {
+		err = cause
+	}
 	return out.String(), code, err
+}
+
+// boundedBuffer keeps the first maxOutput bytes and takes no more.
+type boundedBuffer struct{ bytes.Buffer }
+
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	n, _ := b.Buffer.Write(p[:min(len(p), maxOutput-b.Len())])
+	if n < len(p) {
+		return n, exercise.ErrTooMuch
+	}
+	return n, nil
 }

@@ -22,11 +22,18 @@ type Region interface {
 	Send(context.Context, Flow) (*Finding, error)
 	// Get fetches a page from the internet side.
 	Get(ctx context.Context, url string) (body string, err error)
-	// Run runs a shell command in an instance.
+	// Run runs a shell command in an instance. With ErrTooMuch or ErrTooLong comes
+	// what was read until then.
 	Run(ctx context.Context, instance, command string) (out string, code int, err error)
 	// Simulated says that there are no packets and no guests, only the evaluator.
 	Simulated() bool
 }
+
+// Why a command that a check runs is cut off.
+var (
+	ErrTooMuch = errors.New("it writes too much")
+	ErrTooLong = errors.New("it takes too long")
+)
 
 // Flow is a packet to send.
 type Flow struct {
@@ -276,6 +283,10 @@ func (a *Attempt) exec(ctx context.Context, r *Result) (*Finding, error) {
 	out, code, err := a.region.Run(ctx, i.ID, x.Run)
 	line, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
 	switch {
+	case errors.Is(err, ErrTooMuch):
+		return &Finding{Why: sim.T("in %s, %q writes more than a check reads; it was cut off after %d bytes", i.Label(), x.Run, len(out))}, nil
+	case errors.Is(err, ErrTooLong):
+		return &Finding{Why: sim.T("in %s, %q goes on for longer than a check waits, and was cut off", i.Label(), x.Run)}, nil
 	case err != nil:
 		return nil, err
 	case code != 0 && line == "":
