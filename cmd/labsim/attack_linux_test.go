@@ -21,6 +21,7 @@ var attackTests = []struct {
 	{name: "an instance that can't start", run: othersTrouble},
 	{name: "first process", run: attackFirstProcess},
 	{name: "floods", run: attackFloods},
+	{name: "console", run: attackConsole},
 }
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other

@@ -293,7 +293,7 @@ func (ac *access) blame(ctx context.Context, x expectation, r dataplane.ProbeRes
 		}
 	case r.Refused:
 		f.Cause = sim.T("nobody listens on port %d in %s", x.port, x.to.Name)
-		f.Fix = []sim.Text{sim.Cmd("labsim reboot %s", x.to.Name)}
+		f.Fix = []sim.Text{sim.Cmd("labsim reboot %s", x.to.alias())}
 	default:
 		f.Cause, f.machine = sim.T("every rule allows it, yet the packet is lost on the way to %s (%s)", x.to.Name, r.Error), true
 	}

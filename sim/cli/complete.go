@@ -79,8 +79,9 @@ func (a *app) instanceWords(suffix string, count int, directive cobra.ShellCompD
 		}
 		list, _ := b.instances(c.Context(), nil)
 		for _, i := range list {
-			if !slices.Contains(args, i.Name) {
-				words = append(words, i.Name+suffix)
+			// bash expands the words that it is offered (compgen -W), $(...) too.
+			if word := i.alias(); !slices.Contains(args, word) {
+				words = append(words, word+suffix)
 			}
 		}
 		return words, directive
@@ -94,5 +95,6 @@ func (a *app) labWords(c *cobra.Command, args []string, _ string) ([]string, cob
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	names, _ := b.labs(c.Context())
+	names = slices.DeleteFunc(names, func(n string) bool { return !plainName().MatchString(n) })
 	return names, cobra.ShellCompDirectiveDefault
 }

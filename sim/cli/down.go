@@ -113,7 +113,7 @@ func (a *app) labName(ctx context.Context, b *box, args []string) (string, error
 		if len(names) <= 1 {
 			return first(names), nil
 		}
-		return "", usageError{&sim.Failure{What: sim.T("there are several labs: %v; say which", names), Next: []sim.Text{sim.Cmd("labsim down %s", names[0]), sim.Cmd("labsim down --all")}}}
+		return "", usageError{&sim.Failure{What: sim.T("there are several labs: %v; say which", names), Next: []sim.Text{sim.Cmd("labsim down %s", shellJoin(names[:1])), sim.Cmd("labsim down --all")}}}
 	}
 	if slices.Contains(names, args[0]) {
 		return args[0], nil

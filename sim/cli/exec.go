@@ -59,7 +59,9 @@ func exitWith(code int) error {
 	return exitCode(code)
 }
 
-// exec runs a command in a guest with this process' streams.
+// exec runs a command in a guest with this process' streams. As with docker exec,
+// what the command writes comes through as it is, to a terminal too: it is what was
+// asked for.
 func (a *app) exec(ctx context.Context, b *box, i instance, e wire.Exec) (int, error) {
 	if e.TTY {
 		restore, rows, cols, err := rawTerminal()
@@ -128,7 +130,7 @@ func readFrames(r io.Reader, out, errw io.Writer) (int, error) {
 		case wire.FrameExit:
 			return int(data[0]), nil
 		case wire.FrameError:
-			fmt.Fprintln(errw, string(data))
+			fmt.Fprintln(errw, sim.Printable(string(data)))
 			return 127, nil
 		}
 		if err != nil {

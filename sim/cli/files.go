@@ -3,12 +3,16 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"labsim/sim"
+	"labsim/sim/agent/wire"
 )
 
 // stateDir is where this user's keys of the site are: $XDG_STATE_HOME/labsim/SITE.
@@ -29,10 +33,11 @@ func (a *app) keyFile(name string) (string, error) {
 	return filepath.Join(dir, safeName(name)+".pem"), err
 }
 
-// safeName keeps a key's name, which a lab file chooses, inside the directory.
+// safeName keeps a key's name, which a lab file chooses, inside the directory, and
+// its file's name printable.
 func safeName(name string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '/' || r == '\\' || r == 0 {
+		if r == '/' || r == '\\' || sim.Printable(string(r)) != string(r) {
 			return '_'
 		}
 		return r
@@ -93,14 +98,20 @@ func (a *app) saveHostKeys(ctx context.Context, b *box) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var lines []string
+	return file, writeFile(file, []byte(knownHostsLines(list, keys)))
+}
+
+// knownHostsLines are the lines of a known_hosts file. The keys are what guests
+// have said, and the state of an older control may hold what is none.
+func knownHostsLines(list []instance, keys map[string][]string) string {
+	var s strings.Builder
 	for _, i := range list {
 		names := slices.DeleteFunc([]string{i.ID, i.PrivateIP, i.PublicIP}, func(s string) bool { return s == "" })
-		for _, k := range keys[i.ID] {
-			lines = append(lines, strings.Join(names, ",")+" "+strings.TrimSpace(k)+"\n")
+		for _, k := range wire.HostKeys(keys[i.ID]) {
+			fmt.Fprintf(&s, "%s %s\n", strings.Join(names, ","), k)
 		}
 	}
-	return file, writeFile(file, []byte(strings.Join(lines, "")))
+	return s.String()
 }
 
 // removeKeys deletes the files of a site's keys.
@@ -131,10 +142,30 @@ func (a *app) removeState() error {
 }
 
 func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.out)
+	enc := json.NewEncoder(asciiControls{a.out})
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// asciiControls escapes in JSON what the encoder leaves as it is although it drives
+// terminals: DEL, C1 and what turns the direction of writing. Such characters stand
+// in strings only. The encoder writes a document at once.
+type asciiControls struct{ w io.Writer }
+
+func (a asciiControls) Write(p []byte) (int, error) {
+	var out []byte
+	for _, r := range string(p) {
+		if s := string(r); r != '\n' && sim.Printable(s) != s {
+			out = fmt.Appendf(out, `\u%04x`, r)
+			continue
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	if _, err := a.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // machine finds the box that stands, and in it the instance that a word means,

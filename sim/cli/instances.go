@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 
@@ -99,8 +98,7 @@ func (a *app) logsCommand() *cobra.Command {
 				return err
 			}
 			defer resp.Body.Close()
-			_, err = io.Copy(a.out, resp.Body)
-			return err
+			return sim.CopyPrintable(a.out, resp.Body)
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, a.say(sim.T("go on with what follows")))

@@ -52,12 +52,12 @@ func TestSpell(t *testing.T) {
 // What an instance is called is anybody's tag: as an alias of ssh's configuration
 // and as the name of a file it does no harm.
 func TestNamesOfStrangers(t *testing.T) {
-	for name, want := range map[string]string{"web": "web", "web\n  ProxyCommand rm": "i-1", "-oProxyCommand=x": "i-1", "*": "i-1", "": "i-1"} {
+	for name, want := range map[string]string{"web": "web", "web\n  ProxyCommand rm": "i-1", "-oProxyCommand=x": "i-1", "$(rm)": "i-1", "*": "i-1", "": "i-1"} {
 		if got := (instance{ID: "i-1", Name: name}).alias(); got != want {
 			t.Errorf("alias of %q: %q, want %q", name, got, want)
 		}
 	}
-	for name, want := range map[string]string{"lab": "lab", "../../x": "_.._x", "a/b": "a_b", "..": ""} {
+	for name, want := range map[string]string{"lab": "lab", "../../x": "_.._x", "a/b": "a_b", "..": "", "a\x1b[2J": "a_[2J"} {
 		if got := safeName(name); got != want {
 			t.Errorf("safeName(%q) = %q, want %q", name, got, want)
 		}

@@ -67,18 +67,18 @@ func (a *app) sshRoute(ctx context.Context, name string) (*route, error) {
 		return nil, err
 	}
 	if i.State != string(sim.StateRunning) {
-		return nil, &sim.Failure{What: sim.T("instance %s is %s", i.Name, i.State), Next: []sim.Text{sim.Cmd("labsim start %s", i.Name)}}
+		return nil, &sim.Failure{What: sim.T("instance %s is %s", i.Name, i.State), Next: []sim.Text{sim.Cmd("labsim start %s", i.alias())}}
 	}
 	r := &route{target: i}
 	if i.KeyName == "" {
-		return nil, &sim.Failure{What: sim.T("instance %s was launched without a key pair, so nobody can log in", i.Name), Next: []sim.Text{sim.Cmd("labsim exec %s -- sh", i.Name)}}
+		return nil, &sim.Failure{What: sim.T("instance %s was launched without a key pair, so nobody can log in", i.Name), Next: []sim.Text{sim.Cmd("labsim exec %s -- sh", i.alias())}}
 	}
 	if r.key, err = a.keyFile(i.KeyName); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(r.key); err != nil {
 		return nil, &sim.Failure{What: sim.T("the key %s of instance %s is not on this computer", i.KeyName, i.Name), Err: err,
-			Next: []sim.Text{sim.Cmd("labsim exec %s -- sh", i.Name)}}
+			Next: []sim.Text{sim.Cmd("labsim exec %s -- sh", i.alias())}}
 	}
 	if r.hosts, err = a.saveHostKeys(ctx, b); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (a *app) findBastion(ctx context.Context, b *box, r *route) error {
 		return why
 	}
 	return &sim.Failure{What: sim.T("instance %s has no public address, and its VPC has no instance with one to go through", r.target.Name),
-		Next: []sim.Text{sim.Cmd("labsim exec %s -- sh", r.target.Name)}}
+		Next: []sim.Text{sim.Cmd("labsim exec %s -- sh", r.target.alias())}}
 }
 
 // sshAllowed asks the evaluator before ssh runs into a timeout.
@@ -222,8 +222,9 @@ func (a *app) sshConfig(r *route) (file string, err error) {
 	return file, writeFile(file, []byte(s.String()))
 }
 
-// alias is what an instance is called in the file: its name is anybody's tag, and
-// one with a line end in it would be an option of ssh.
+// alias is what an instance is called in a file and in a command to paste: its name
+// is anybody's tag, and one with a line end in it would be an option of ssh, one with
+// $(...) a command of the shell's.
 func (i instance) alias() string {
 	if plainName().MatchString(i.Name) {
 		return i.Name

@@ -71,7 +71,7 @@ func (a *app) openPort(ctx context.Context, word string, noBrowser bool) error {
 		return err
 	}
 	if i.PublicIP == "" {
-		return &sim.Failure{What: sim.T("instance %s has no public address", i.Name), Next: []sim.Text{sim.Cmd("labsim trace internet %s tcp/%s", i.Name, port)}}
+		return &sim.Failure{What: sim.T("instance %s has no public address", i.Name), Next: []sim.Text{sim.Cmd("labsim trace internet %s tcp/%s", i.alias(), port)}}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -119,7 +119,7 @@ func (a *app) printProblems(list []source.Problem) {
 		if p.Warning {
 			mark = a.say(sim.T("warning"))
 		}
-		fmt.Fprintf(a.err, "%s: %s: %s\n", p.Place(), mark, a.say(p.Text))
+		fmt.Fprintf(a.err, "%s: %s: %s\n", sim.Printable(p.Place()), mark, a.say(p.Text))
 	}
 }
 
