@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"os"
 	"regexp"
@@ -37,6 +38,11 @@ func TestMendsItself(t *testing.T) {
 		{"control's socket removed", func() {
 			u.back(sim.Site(u.site).ControlDir() + "/control.sock")
 			u.killAgent() // the next one connects there
+		}},
+		{"record empty", func() { u.spoilRecord(func(file string) error { return os.WriteFile(file, nil, 0o600) }) }},
+		{"record a directory", func() {
+			u.spoilRecord(func(file string) error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o700)) })
+			u.must(0, ``, "reboot", "web") // Docker lets go of its endpoint, and makes another
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -76,13 +82,25 @@ func (u *user) back(socket string) {
 	})
 }
 
+// spoilRecord damages what the agent has written down of what Docker told it.
+func (u *user) spoilRecord(how func(file string) error) {
+	u.t.Helper()
+	if err := how(sim.Site(u.site).DataDir() + "/endpoints.json"); err != nil {
+		u.t.Fatal(err)
+	}
+	u.killAgent()
+}
+
 func (u *user) killAgent() {
 	u.t.Helper()
 	pid := u.process("agent")
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		u.t.Fatal(err)
 	}
-	u.until("another agent", func() bool { out, code := u.call("doctor", "--repair"); return code == 0 && out != "" && u.process("agent") != pid })
+	u.until("another agent", func() bool {
+		out, code := u.call("doctor", "--repair")
+		return code == 0 && out != "" && u.process("agent") != pid
+	})
 }
 
 // networkOf is the one Docker network that a container is on.

@@ -104,7 +104,6 @@ func newAgent(o options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.records = openRecords(filepath.Join(o.data, "endpoints.json"))
 	var c dataplane.Config
 	if err := readJSON(a.configFile(), &c); err != nil {
 		log.Printf("starting without a config: %v", err)
@@ -115,6 +114,7 @@ func newAgent(o options) (*Agent, error) {
 		c = dataplane.Config{}
 	}
 	a.current.Store(hold(&c))
+	a.records = openRecords(filepath.Join(o.data, "endpoints.json"), len(a.held().enis) > 0)
 	// Before any hook may mount something.
 	if err := a.reconcileMounts(); err != nil {
 		log.Printf("volumes: %v", err)
@@ -184,13 +184,25 @@ func (a *Agent) set(ctx context.Context, c *dataplane.Config) (dataplane.Report,
 		kept <- err
 	}()
 	a.current.Store(hold(c))
+	adoptErr := a.adopt(c.Engine)
 	a.apply(ctx)
+	if adoptErr != nil {
+		a.addProblem(dataplane.Problem{Message: fmt.Sprintf("what the engine knows of containers could not be kept on disk: %v", adoptErr)})
+	}
 	if err := <-kept; err != nil { // in force all the same: it may be what closes a door
 		a.addProblem(dataplane.Problem{Message: fmt.Sprintf("the config could not be kept on disk: %v", err)})
 	}
 	a.once.Do(func() { close(a.applied) })
 	a.changed()
 	return a.report(ctx), nil
+}
+
+// adopt fills the record that was lost from what the engine knows.
+func (a *Agent) adopt(e *dataplane.Engine) error {
+	if e == nil || !a.records.lost() {
+		return nil
+	}
+	return a.records.update(func(r *record) { r.adopt(e, a.site.GuestVolume()) })
 }
 
 // apply makes the held config so. a.setting is held.
@@ -224,6 +236,7 @@ func (a *Agent) report(ctx context.Context) dataplane.Report {
 	r.Links, r.Gateways, r.Machine = status.Links, status.Gateways, status.Machine
 	r.Guests = a.guests.list()
 	r.Volumes = a.volumes.Status()
+	r.Lost = a.records.lost()
 	return r
 }
 
@@ -268,6 +281,9 @@ func (a *Agent) reconcileMounts() error {
 		}
 	})
 	errs := []error{err}
+	if a.records.lost() { // who uses what is not known yet
+		return err
+	}
 	for _, id := range mounted {
 		used := false
 		for _, v := range a.records.volumes() {

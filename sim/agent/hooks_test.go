@@ -5,6 +5,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"labsim/sim"
+	"labsim/sim/dataplane"
 )
 
 // Requests as Docker 20.10 and 28 send them.
@@ -147,7 +149,7 @@ func TestInstanceComesAndGoes(t *testing.T) {
 	if len(n.driver.links) != 0 {
 		t.Errorf("interfaces left: %v", n.driver.links)
 	}
-	if d := cmp.Diff(record{map[string]sim.SubnetID{}, map[string]endpoint{}, map[string]volume{}}, n.agent.records.now); d != "" {
+	if d := cmp.Diff(record{Networks: map[string]sim.SubnetID{}, Endpoints: map[string]endpoint{}, Volumes: map[string]volume{}}, n.agent.records.now); d != "" {
 		t.Errorf("records left: %s", d)
 	}
 }
@@ -235,6 +237,58 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	n.set(labConfig(1))
 	n.must("IpamDriver.RequestPool", poolOf(subA, "10.0.1.0/24"))
+}
+
+// Whatever became of the record: the agent says that it is lost, and knows the
+// endpoints and volumes again that control tells it of.
+func TestLostRecord(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(file string) error
+	}{
+		{"removed", os.Remove},
+		{"empty", func(file string) error { return os.WriteFile(file, nil, 0o600) }},
+		{"cut off", func(file string) error { return os.Truncate(file, 20) }},
+		{"garbage", func(file string) error { return os.WriteFile(file, []byte("\x00\xff"), 0o600) }},
+		{"a directory", func(file string) error { return errors.Join(os.Remove(file), os.MkdirAll(file+"/x", 0o700)) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			n := newNode(t, dir)
+			n.set(labConfig(1))
+			n.must("NetworkDriver.CreateEndpoint", endpointOf("e1", eniWeb, "10.0.1.10/24", ""))
+			if n.agent.report(t.Context()).Lost {
+				t.Error("lost before anything was")
+			}
+			if err := c.spoil(filepath.Join(dir, "data", "endpoints.json")); err != nil {
+				t.Fatal(err)
+			}
+			n = newNode(t, dir)
+			n.agent.resume(t.Context())
+			if !n.agent.report(t.Context()).Lost {
+				t.Error("the report does not say that the record is lost")
+			}
+			config := labConfig(2)
+			config.Engine = &dataplane.Engine{
+				Endpoints: []dataplane.Endpoint{{ID: "e1", ENI: eniWeb, Sandbox: "/run/sandbox"}},
+				Volumes:   map[string]sim.VolumeID{"lab_data": volA},
+			}
+			n.set(config)
+			if n.agent.report(t.Context()).Lost {
+				t.Error("the report says so still, after control has told all")
+			}
+			n = newNode(t, dir) // it is on disk
+			if d := cmp.Diff(map[sim.ENIID]string{eniWeb: "/run/sandbox"}, n.agent.records.joined()); d != "" {
+				t.Errorf("joined (-want +got):\n%s", d)
+			}
+			n.must("VolumeDriver.Get", object{"Name": "lab_data"})
+			n.must("VolumeDriver.Get", object{"Name": site.GuestVolume()})
+			n.must("NetworkDriver.Leave", joinOf("e1"))
+			if joined := n.agent.records.joined(); len(joined) > 0 {
+				t.Errorf("left, and still joined: %v", joined)
+			}
+		})
+	}
 }
 
 func TestForeignConfigIsRefused(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"labsim/sim"
+	"labsim/sim/dataplane"
 	"labsim/sim/ebs"
 )
 
@@ -19,6 +20,8 @@ type record struct {
 	Networks  map[string]sim.SubnetID // by Docker's network id
 	Endpoints map[string]endpoint     // by Docker's endpoint id
 	Volumes   map[string]volume       // by Docker's volume name
+	// Lost says that there was more on a record that is gone.
+	Lost bool `json:",omitempty"`
 }
 
 // endpoint is Docker's word for an interface of a container.
@@ -81,14 +84,38 @@ func (r *record) unuse(name, user string) int {
 	if !ok {
 		return 0
 	}
-	v.Users = slices.DeleteFunc(slices.Clone(v.Users), func(u string) bool { return u == user })
+	v.Users = slices.DeleteFunc(slices.Clone(v.Users), func(u string) bool { return u == user || u == unknownUser })
 	r.Volumes[name] = v
 	return len(v.Users)
 }
 
 func (r record) clone() record {
-	return record{maps.Clone(r.Networks), maps.Clone(r.Endpoints), maps.Clone(r.Volumes)}
+	return record{maps.Clone(r.Networks), maps.Clone(r.Endpoints), maps.Clone(r.Volumes), r.Lost}
 }
+
+// adopt takes over what Docker has told an agent before this one, and control
+// has asked it again.
+func (r *record) adopt(e *dataplane.Engine, guest string) {
+	for _, x := range e.Endpoints {
+		if _, ok := r.Endpoints[x.ID]; !ok {
+			r.Endpoints[x.ID] = endpoint{ENI: x.ENI}
+			r.join(x.ID, x.Sandbox)
+		}
+	}
+	for name, id := range e.Volumes {
+		if _, ok := r.Volumes[name]; !ok {
+			r.Volumes[name] = volume{ID: id, Users: []string{unknownUser}}
+		}
+	}
+	if _, ok := r.Volumes[guest]; !ok {
+		r.Volumes[guest] = volume{Guest: true}
+	}
+	r.Lost = false
+}
+
+// unknownUser stands for the one container that has a volume, by an id of which
+// there is no record any more.
+const unknownUser = "unknown"
 
 func (r *record) fill() {
 	if r.Networks == nil {
@@ -111,14 +138,17 @@ type records struct {
 	now record
 }
 
-// openRecords reads the file. One that can't be read is put aside: what it said
-// comes back as containers are started again.
-func openRecords(path string) *records {
+// openRecords reads the file. One that can't be read is put aside, and there may be
+// none where there was to be one: then what it said is lost, until control tells it.
+func openRecords(path string, expected bool) *records {
 	s := &records{path: path}
+	_, err := os.Lstat(path)
+	lost := err != nil && expected
 	if err := readJSON(path, &s.now); err != nil {
 		log.Printf("starting without a record: %v", err)
-		s.now = record{}
+		s.now, lost = record{}, expected
 	}
+	s.now.Lost = s.now.Lost || lost
 	s.now.fill()
 	return s
 }
@@ -149,6 +179,12 @@ func (s *records) update(f func(*record)) error {
 	s.now = next
 	s.mu.Unlock()
 	return nil
+}
+
+func (s *records) lost() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.now.Lost
 }
 
 func (s *records) network(id string) (sim.SubnetID, bool) {
@@ -198,11 +234,11 @@ func readJSON(path string, v any) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = json.Unmarshal(b, v)
 	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return errors.Join(err, os.Rename(path, path+".damaged"))
+	if err == nil {
+		return nil
 	}
-	return nil
+	return errors.Join(err, os.RemoveAll(path+".damaged"), os.Rename(path, path+".damaged"))
 }

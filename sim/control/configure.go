@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,7 +29,38 @@ func compile(r *reconciler, s *world.State, o *engine.Observed) *dataplane.Confi
 			pids[sim.InternetGatewayID(c.ID)] = c.PID
 		}
 	}
-	return dataplane.Compile(s, dataplane.CompileOptions{Site: r.site, Region: r.region, Public: r.public, EdgePIDs: pids})
+	config := dataplane.Compile(s, dataplane.CompileOptions{Site: r.site, Region: r.region, Public: r.public, EdgePIDs: pids})
+	if r.config.lost() {
+		config.Engine = told(s, o)
+	}
+	return config
+}
+
+// told is what the engine has told the agent of the containers that stand.
+func told(s *world.State, o *engine.Observed) *dataplane.Engine {
+	out := &dataplane.Engine{Volumes: map[string]sim.VolumeID{}}
+	for _, c := range o.Containers {
+		i, ok := s.Instances.Get(sim.InstanceID(c.ID))
+		if !ok {
+			continue
+		}
+		for id, e := range s.ENIsOfInstance(i.ID) {
+			for network, endpoint := range c.Endpoints {
+				if o.Networks[network].ID == string(e.Subnet) {
+					out.Endpoints = append(out.Endpoints, dataplane.Endpoint{ID: endpoint, ENI: id, Sandbox: c.Sandbox})
+				}
+			}
+		}
+		for _, m := range c.Mounts {
+			for _, d := range i.BlockDevices {
+				if v := s.Volumes.Row(d.Volume); m.Path != "" && v.Tags.Value(sim.TagMount) == m.Path {
+					out.Volumes[m.Volume] = v.ID
+				}
+			}
+		}
+	}
+	slices.SortFunc(out.Endpoints, func(a, b dataplane.Endpoint) int { return strings.Compare(a.ID, b.ID) })
+	return out
 }
 
 // configurer hands the newest config to the node, one at a time.
@@ -104,6 +136,13 @@ func (k *configurer) report() dataplane.Report {
 		return k.answer
 	}
 	return streamed
+}
+
+// lost reports whether the agent has lost what the engine told it.
+func (k *configurer) lost() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.report().Lost
 }
 
 // now returns the node's state and what is wrong with its config.

@@ -16,6 +16,23 @@ type Config struct {
 	Public  netip.Prefix // the site's public range, 198.51.100.0/24
 	VPCs    []VPC
 	Volumes []Volume
+	// Engine is what the engine knows, for an agent that has lost its record of it
+	// (Report.Lost); else nil.
+	Engine *Engine `json:",omitempty"`
+}
+
+// Engine is what the engine told the agent when containers were started.
+type Engine struct {
+	Endpoints []Endpoint // sorted by id
+	Volumes   map[string]sim.VolumeID
+}
+
+// Endpoint is the engine's word for an interface that a running container has.
+// Sandbox is the path of the container's network namespace.
+type Endpoint struct {
+	ID      string
+	ENI     sim.ENIID
+	Sandbox string
 }
 
 // VPC is one router: a network namespace with routes and rules.

@@ -43,6 +43,9 @@ type Report struct {
 	// Machine lists addresses of the engine's machine that would be the
 	// internet's (sim.OnInternet), if they weren't its own.
 	Machine []netip.Addr
+	// Lost says that the agent does not know any more what the engine told it, and
+	// waits for Config.Engine.
+	Lost bool `json:",omitempty"`
 }
 
 // Problem is a part of the config that could not be made so.

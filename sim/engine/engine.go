@@ -142,6 +142,8 @@ type ObservedContainer struct {
 	// where the engine does not tell.
 	Endpoints map[string]string
 	Sandbox   string
+	// Mounts are the volumes that it is made with; nil where the engine does not tell.
+	Mounts []Mount
 }
 
 // Image is an image that can serve as an AMI.

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 
@@ -104,6 +105,11 @@ func (e *Engine) observeContainers(ctx context.Context, into map[string]engine.O
 		o := engine.ObservedContainer{
 			Name: strings.TrimPrefix(c.Names[0], "/"), Kind: k, ID: c.Labels[sim.LabelID],
 			Hash: c.Labels[sim.LabelHash], PID: p.pid, ExitCode: exitCode(c.Status),
+		}
+		for _, m := range c.Mounts {
+			if m.Type == mount.TypeVolume {
+				o.Mounts = append(o.Mounts, engine.Mount{Volume: m.Name, Path: m.Destination, ReadOnly: !m.RW})
+			}
 		}
 		// A container that ended between list and inspect does not run.
 		if o.Running = c.State == container.StateRunning && o.PID != 0; o.Running {

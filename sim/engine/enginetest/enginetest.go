@@ -245,7 +245,7 @@ func (s suite) life(t *testing.T, c engine.Container) {
 	twice(t, func() error { return s.Engine.Start(ctx, c) })
 	first := s.observe(t).Containers[c.Name]
 	want := engine.ObservedContainer{Name: c.Name, Kind: c.Kind, ID: c.ID, Hash: c.Hash, Running: true, PID: first.PID,
-		Endpoints: first.Endpoints, Sandbox: first.Sandbox}
+		Endpoints: first.Endpoints, Sandbox: first.Sandbox, Mounts: first.Mounts}
 	if d := cmp.Diff(want, first); d != "" || first.PID == 0 {
 		t.Fatalf("after Start, process %d (-want +got):\n%s", first.PID, d)
 	}
