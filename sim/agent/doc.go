@@ -16,6 +16,7 @@
 //   - It never opens a path below another process' root.
 //   - Guests are hostile: whose a connection is gets counted before anything is
 //     done for it, what they hold together leaves a reserve of descriptors (budget),
-//     and what they can make the agent say goes through Agent.provoked.
+//     and what they can make the agent say goes through Agent.provoked. What they
+//     send is read by package wire's bounded readers and heard at a pace.
 //   - No lock is held across I/O, but the one that orders the configs.
 package agent
