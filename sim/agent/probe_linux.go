@@ -35,7 +35,8 @@ func (a *Agent) probe(ctx context.Context, p dataplane.Probe) (dataplane.ProbeRe
 	end := time.Now().Add(min(p.Patience, probeMost))
 	for {
 		r, err := a.probeOnce(ctx, p)
-		if err != nil || !r.Refused || time.Now().After(end) {
+		unknown := p.From == "" && a.public(p.To) && !a.owned(p.To) // so far
+		if err != nil || !r.Refused && !unknown || time.Now().After(end) {
 			return r, err
 		}
 		select {
@@ -58,12 +59,18 @@ func (a *Agent) probeOnce(ctx context.Context, p dataplane.Probe) (dataplane.Pro
 	if !p.To.Is4() {
 		return dataplane.ProbeResult{}, fmt.Errorf("%v is not an IPv4 address", p.To)
 	}
-	private := p.From == "" && !a.public(p.To)
-	if private && !a.inVPC(p.To) {
-		return dataplane.ProbeResult{}, notPublic(p.To)
+	device, err := a.way(p.From, p.To)
+	if errors.As(err, new(notOwned)) {
+		return dataplane.ProbeResult{Error: err.Error()}, nil // who does not exist does not answer
 	}
-	try, ok := map[sim.Protocol]func(context.Context, dataplane.Probe, inside) error{
-		sim.ProtocolTCP: probeTCP, sim.ProtocolUDP: probeUDP, sim.ProtocolICMP: probeICMP,
+	if err != nil {
+		return dataplane.ProbeResult{}, err
+	}
+	if _, err := a.way(p.From, p.Control.Addr()); err != nil {
+		p.Control = netip.AddrPort{}
+	}
+	try, ok := map[sim.Protocol]func(context.Context, dataplane.Probe, string, inside) error{
+		sim.ProtocolTCP: connectTo, sim.ProtocolUDP: probeUDP, sim.ProtocolICMP: probeICMP,
 	}[p.Protocol]
 	if !ok {
 		return dataplane.ProbeResult{}, fmt.Errorf("a probe is tcp, udp or icmp, not protocol %d", p.Protocol)
@@ -74,10 +81,7 @@ func (a *Agent) probeOnce(ctx context.Context, p dataplane.Probe) (dataplane.Pro
 	}
 	defer ns.Close()
 	began := time.Now()
-	if private {
-		try = a.probeStray
-	}
-	err = try(ctx, p, func(f func() error) error { return inNetNS(ns, f) })
+	err = try(ctx, p, device, func(f func() error) error { return inNetNS(ns, f) })
 	r := dataplane.ProbeResult{Open: err == nil, Took: time.Since(began)}
 	switch {
 	case errors.Is(err, unix.ECONNREFUSED):
@@ -88,18 +92,6 @@ func (a *Agent) probeOnce(ctx context.Context, p dataplane.Probe) (dataplane.Pro
 		r.Error = cause(err)
 	}
 	return r, nil
-}
-
-// inVPC reports whether an address lies in one of the site's VPCs.
-func (a *Agent) inVPC(addr netip.Addr) bool {
-	for _, v := range a.held().config.VPCs {
-		for _, c := range v.CIDRs {
-			if c.Contains(addr) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // namespace opens the one that an instance's first process has shown, or the
@@ -120,11 +112,18 @@ func (a *Agent) namespace(id sim.InstanceID) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "netns"), nil
 }
 
-// dial connects from an instance to anywhere, or from the engine to the site's
-// public range: not to the engine's machine or its network.
+// dial connects from an instance to anywhere, or from the internet side to an
+// instance's public address: never to the machine or its network.
 func (a *Agent) dial(ctx context.Context, from sim.InstanceID, to netip.AddrPort) (net.Conn, error) {
-	if from == "" && !a.public(to.Addr()) {
-		return nil, notPublic(to.Addr())
+	if from == "" {
+		a.awaitOwner(ctx, to.Addr())
+	}
+	device, err := a.way(from, to.Addr())
+	if err == nil && from == "" && !a.public(to.Addr()) {
+		err = notOwned{to.Addr()} // a stray packet has no connection
+	}
+	if err != nil {
+		return nil, err
 	}
 	ns, err := a.namespace(from)
 	if err != nil {
@@ -133,22 +132,13 @@ func (a *Agent) dial(ctx context.Context, from sim.InstanceID, to netip.AddrPort
 	defer ns.Close()
 	ctx, cancel := context.WithTimeout(ctx, probeMost)
 	defer cancel()
-	return dialIn(ctx, func(f func() error) error { return inNetNS(ns, f) }, "tcp4", to)
-}
-
-func (a *Agent) public(addr netip.Addr) bool {
-	p := a.held().config.Public
-	return p.IsValid() && p.Contains(addr)
-}
-
-func notPublic(addr netip.Addr) error {
-	return fmt.Errorf("%v is not a public address of this site", addr)
+	return dialIn(ctx, func(f func() error) error { return inNetNS(ns, f) }, device, "tcp4", to)
 }
 
 // dialIn makes the socket inside; waiting for the connection is done outside.
-func dialIn(ctx context.Context, in func(func() error) error, network string, to netip.AddrPort) (conn net.Conn, err error) {
+func dialIn(ctx context.Context, in inside, device, network string, to netip.AddrPort) (conn net.Conn, err error) {
 	err = in(func() error {
-		var d net.Dialer
+		d := net.Dialer{Control: leaveBy(device)}
 		c, err := d.DialContext(ctx, network, to.String())
 		conn = c
 		return err
@@ -158,8 +148,8 @@ func dialIn(ctx context.Context, in func(func() error) error, network string, to
 
 // probeUDP is open if anything comes back, refused if the far end says that
 // nobody listens. A listener that is silent can't be told from a drop.
-func probeUDP(ctx context.Context, p dataplane.Probe, in inside) error {
-	c, err := dialIn(ctx, in, "udp4", netip.AddrPortFrom(p.To, uint16(p.Port)))
+func probeUDP(ctx context.Context, p dataplane.Probe, device string, in inside) error {
+	c, err := dialIn(ctx, in, device, "udp4", netip.AddrPortFrom(p.To, uint16(p.Port)))
 	if err != nil {
 		return err
 	}
@@ -175,10 +165,11 @@ func probeUDP(ctx context.Context, p dataplane.Probe, in inside) error {
 }
 
 // probeICMP sends an echo request (RFC 792) and waits for its reply.
-func probeICMP(ctx context.Context, p dataplane.Probe, in inside) error {
+func probeICMP(ctx context.Context, p dataplane.Probe, device string, in inside) error {
 	var c net.PacketConn
 	err := in(func() (err error) {
-		c, err = net.ListenPacket("ip4:icmp", "0.0.0.0")
+		l := net.ListenConfig{Control: leaveBy(device)}
+		c, err = l.ListenPacket(ctx, "ip4:icmp", "0.0.0.0")
 		return err
 	})
 	if err != nil {

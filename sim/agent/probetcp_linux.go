@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -12,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"labsim/sim"
 	"labsim/sim/dataplane"
 )
 
@@ -24,26 +22,8 @@ const probeSettle = 50 * time.Millisecond
 // errUnanswered: the control has answered, the packet sent before it has not.
 var errUnanswered = errors.New("no answer, and one to a later packet on the same way")
 
-// probeTCP is open if a connection is established.
-func probeTCP(ctx context.Context, p dataplane.Probe, in inside) error {
-	return connectTo(ctx, p, "", in)
-}
-
-// probeStray sends a packet for a private address out on the internet side, as a
-// neighbour there could. It leaves by the site's own bridge and by nothing else:
-// the host's network may have the same addresses.
-func (a *Agent) probeStray(ctx context.Context, p dataplane.Probe, in inside) error {
-	if p.Protocol != sim.ProtocolTCP {
-		return fmt.Errorf("a probe of a private address from the internet side is tcp")
-	}
-	if p.Control.IsValid() && !a.public(p.Control.Addr()) {
-		return notPublic(p.Control.Addr())
-	}
-	return connectTo(ctx, p, a.site.Bridge(), in)
-}
-
-// connectTo tries to connect, by that device where one is named, and no longer than
-// until the control has told that there will be no answer.
+// connectTo is open if a connection is established: by that device where one is
+// named, and no longer tried than until the control has told that there will be no answer.
 func connectTo(ctx context.Context, p dataplane.Probe, device string, in inside) error {
 	var controls sync.WaitGroup
 	defer controls.Wait()

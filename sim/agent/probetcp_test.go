@@ -36,7 +36,7 @@ func TestProbeIsOverWithItsControl(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), c.timeout)
 			defer cancel()
-			err := probeTCP(ctx, dataplane.Probe{To: c.to.Addr(), Port: int(c.to.Port()), Control: c.control}, here)
+			err := connectTo(ctx, dataplane.Probe{To: c.to.Addr(), Port: int(c.to.Port()), Control: c.control}, "", here)
 			var timeout net.Error
 			if errors.As(err, &timeout) && timeout.Timeout() {
 				err = context.DeadlineExceeded // which of the two ends the dialer is a race
