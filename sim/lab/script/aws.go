@@ -3,8 +3,10 @@ package script
 import (
 	"context"
 	"io"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"labsim/sim"
 	"labsim/sim/ec2/wire"
@@ -84,21 +86,20 @@ func readCall(args []string, files map[string][]byte, draft bool) (*call, error)
 
 // actionOf finds the operation of a command: create-vpc is CreateVpc.
 func actionOf(command string) (string, bool) {
-	for _, a := range wire.Operations {
-		if kebab(a) == command {
-			return a, true
-		}
-	}
-	return "", false
+	a, ok := actions()[command]
+	return a, ok
 }
 
-func operations() []string {
-	var out []string
+// actions are all operations, by their commands.
+var actions = sync.OnceValue(func() map[string]string {
+	out := map[string]string{}
 	for _, a := range wire.Operations {
-		out = append(out, kebab(a))
+		out[kebab(a)] = a
 	}
 	return out
-}
+})
+
+func operations() []string { return slices.Sorted(maps.Keys(actions())) }
 
 // kebab writes a name as the AWS CLI does: CidrBlock is cidr-block, VpcIds
 // vpc-ids (botocore, xform_name).

@@ -11,7 +11,16 @@ import (
 	"labsim/sim"
 )
 
+// What a --query may have: [@,@] doubles what it is given.
+const (
+	maxQuery  = 512
+	maxCommas = 10
+)
+
 func checkQuery(q string) error {
+	if len(q) > maxQuery || strings.Count(q, ",") > maxCommas {
+		return wrong(sim.T("a --query has at most %d bytes and %d commas", maxQuery, maxCommas))
+	}
 	if _, err := jmespath.Compile(q); err != nil {
 		return &sim.Failure{What: sim.T("--query %s is no JMESPath", q), Err: err}
 	}

@@ -14,7 +14,6 @@ import (
 
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
-	"mvdan.cc/sh/v3/syntax"
 
 	"labsim/sim"
 )
@@ -47,12 +46,15 @@ func (r *Runner) Run(ctx context.Context, text string, vars map[string]string) (
 	if err != nil {
 		return nil, err
 	}
+	watched(file)
 	s := &shell{Runner: r, files: map[string][]byte{}}
+	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, errTime)
+	defer cancel()
 	var env []string
 	for _, k := range slices.Sorted(maps.Keys(vars)) {
 		env = append(env, k+"="+vars[k])
 	}
-	var complaint strings.Builder
+	var complaint complaints
 	run, err := interp.New(append(s.sandbox(),
 		interp.Params("-e", "-u"), interp.Dir(os.TempDir()), interp.Env(expand.ListEnviron(env...)),
 		interp.StdIO(nil, out(r.Out), &complaint))...)
@@ -60,6 +62,12 @@ func (r *Runner) Run(ctx context.Context, text string, vars map[string]string) (
 		return nil, err
 	}
 	err = run.Run(ctx, file)
+	if s.over != nil {
+		return nil, s.over
+	}
+	if errors.Is(context.Cause(ctx), errTime) {
+		return nil, wrong(sim.T("a script takes at most %s", maxTime.String()))
+	}
 	var status interp.ExitStatus
 	if errors.As(err, &status) && (status == refused || status == unknown) { // the call that failed says more than the shell
 		return nil, s.err
@@ -81,10 +89,6 @@ func out(w io.Writer) io.Writer {
 	return w
 }
 
-func parse(text string) (*syntax.File, error) {
-	return syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
-}
-
 // Exit codes of commands that fail.
 const (
 	refused = 254 // the service refused (AWS CLI, "Return codes")
@@ -94,6 +98,7 @@ const (
 // shell is one run.
 type shell struct {
 	*Runner
+	spent
 	files map[string][]byte
 	err   error // of the last call that failed
 }
@@ -102,6 +107,7 @@ type shell struct {
 // those that it has written itself.
 func (s *shell) sandbox() []interp.RunnerOption {
 	return []interp.RunnerOption{
+		interp.CallHandler(s.command),
 		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return s.exec }),
 		interp.OpenHandler(s.open),
 		interp.ReadDirHandler2(func(context.Context, string) ([]fs.DirEntry, error) { return nil, fs.ErrPermission }),
@@ -115,10 +121,16 @@ func (s *shell) sandbox() []interp.RunnerOption {
 // exec runs the programs that there are.
 func (s *shell) exec(ctx context.Context, args []string) error {
 	hc := interp.HandlerCtx(ctx)
+	line := int(hc.Pos.Line())
+	counting := func(n int) error { return s.write(n, line) }
 	switch args[0] {
 	case "aws":
-		if err := s.aws(ctx, hc.Stdout, args[1:]); err != nil {
-			s.err = err
+		err := s.call(line)
+		if err == nil {
+			err = s.aws(ctx, countedWriter{hc.Stdout, counting}, args[1:])
+		}
+		if err != nil {
+			s.failed(err)
 			return interp.ExitStatus(refused)
 		}
 		return nil
@@ -126,45 +138,58 @@ func (s *shell) exec(ctx context.Context, args []string) error {
 		if len(args) > 1 || hc.Stdin == nil {
 			return s.fail(hc.Stderr, errors.New("cat: of standard input only"))
 		}
-		_, err := io.Copy(hc.Stdout, hc.Stdin)
+		_, err := io.Copy(hc.Stdout, counted{hc.Stdin, counting})
 		return err
 	case "chmod": // files of a script have no mode
 		return nil
 	}
-	return s.fail(hc.Stderr, &sim.Failure{What: sim.T("a lab's script can't run %s: it has aws, cat and chmod", args[0])})
+	return s.fail(hc.Stderr, cannotRun(args[0]))
+}
+
+func (s *shell) failed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
 }
 
 func (s *shell) fail(w io.Writer, err error) error {
-	s.err = err
+	s.failed(err)
 	fmt.Fprintln(w, err)
 	return interp.ExitStatus(unknown)
 }
 
 // open opens a file of the script's own.
-func (s *shell) open(_ context.Context, name string, flag int, _ fs.FileMode) (io.ReadWriteCloser, error) {
+func (s *shell) open(ctx context.Context, name string, flag int, _ fs.FileMode) (io.ReadWriteCloser, error) {
+	line := int(interp.HandlerCtx(ctx).Pos.Line())
+	m := &memory{count: func(n int) error { return s.write(n, line) }}
 	if name == os.DevNull || name == "/dev/null" {
-		return &memory{}, nil
+		return m, nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	base := path.Base(name)
-	m := &memory{close: func(b []byte) { s.files[base] = b }}
 	data, ok := s.files[base]
 	switch {
 	case flag&(os.O_WRONLY|os.O_RDWR) == 0 && !ok:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	case flag&(os.O_WRONLY|os.O_RDWR) == 0:
-		return &memory{unread: data}, nil
+		m.unread = data
+		return m, nil
 	case flag&os.O_APPEND != 0:
 		m.written = data
+	}
+	m.close = func(b []byte) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.files[base] = b
 	}
 	return m, nil
 }
 
-// maxOutput bounds what a script may write into one file, in bytes.
-const maxOutput = 1 << 20
-
-// memory is an open file.
+// memory is an open file. What it takes and gives is counted.
 type memory struct {
 	unread, written []byte
+	count           func(int) error
 	close           func([]byte)
 }
 
@@ -174,12 +199,12 @@ func (m *memory) Read(p []byte) (int, error) {
 	}
 	n := copy(p, m.unread)
 	m.unread = m.unread[n:]
-	return n, nil
+	return n, m.count(n)
 }
 
 func (m *memory) Write(p []byte) (int, error) {
-	if len(m.written)+len(p) > maxOutput {
-		return 0, fmt.Errorf("more than %d bytes", maxOutput)
+	if err := m.count(len(p)); err != nil {
+		return 0, err
 	}
 	m.written = append(m.written, p...)
 	return len(p), nil
