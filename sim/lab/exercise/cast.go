@@ -80,17 +80,20 @@ func (c Cast) why(x Condition, r *Resource) sim.Text {
 	return sim.T("%s of %s is %s, not %s", name, r.Label(), have, want)
 }
 
-// maxCasts bounds how many ways to give the roles are compared: an account may
-// have hundreds of resources.
-const maxCasts = 4096
+// What bounds how many ways to give the roles are compared: an account may have
+// hundreds of resources, and a stranger's lab many roles and checks.
+const (
+	maxCasts  = 4096
+	maxEffort = 2_000_000 // resources that are held against something
+)
 
-// casts calls f with every way to give the roles, until there have been maxCasts.
-// Two roles are never the same resource's.
+// casts calls f with every way to give the roles, until there have been maxCasts or
+// they have cost too much. Two roles are never the same resource's.
 func (x *Exercise) casts(facts *Facts, f func(Cast)) {
-	n := 0
+	n, effort, each := 0, 0, x.effort(facts)
 	var give func(int, Cast)
 	give = func(i int, c Cast) {
-		if n >= maxCasts {
+		if n >= maxCasts || n > 0 && effort+n*each > maxEffort {
 			return
 		}
 		if i == len(x.Roles) {
@@ -101,7 +104,7 @@ func (x *Exercise) casts(facts *Facts, f func(Cast)) {
 		role := x.Roles[i]
 		found := false
 		for _, r := range facts.named(role.Kind, role.Name) {
-			if c.has(r) || !c.all(role.Where, r) {
+			if effort++; c.has(r) || !c.all(role.Where, r) {
 				continue
 			}
 			found = true
@@ -114,6 +117,19 @@ func (x *Exercise) casts(facts *Facts, f func(Cast)) {
 		}
 	}
 	give(0, Cast{})
+}
+
+// effort is what the checks of one cast cost.
+func (x *Exercise) effort(facts *Facts) (n int) {
+	for _, s := range x.Steps {
+		for _, c := range s.Checks {
+			n++
+			if c.Count != nil {
+				n += len(facts.of(c.Count.Kind))
+			}
+		}
+	}
+	return n
 }
 
 func (c Cast) has(r *Resource) bool {

@@ -82,12 +82,12 @@ func (x *Exercise) Look(ctx context.Context, region Region, lang string) (*Attem
 		return nil, err
 	}
 	a := &Attempt{Exercise: x, region: region, facts: facts, lang: lang, traces: traces{region: region, known: map[string]bool{}}}
-	best, candidates := -1, []Cast(nil)
+	best, candidates, most := -1, []Cast(nil), x.maxTraced()
 	x.casts(facts, func(c Cast) {
 		switch n := a.score(c); {
 		case n > best:
 			best, candidates = n, []Cast{c}
-		case n == best && len(candidates) < maxTraced:
+		case n == best && len(candidates) < most:
 			candidates = append(candidates, c)
 		}
 	})
@@ -106,8 +106,20 @@ func (x *Exercise) Look(ctx context.Context, region Region, lang string) (*Attem
 	return a, nil
 }
 
-// maxTraced bounds the casts whose packets are asked for.
-const maxTraced = 64
+// maxTraced bounds the casts whose packets are asked for, and the packets in all:
+// each is a question to control.
+func (x *Exercise) maxTraced() int {
+	const casts, packets = 64, 1024
+	n := 1
+	for _, s := range x.Steps {
+		for _, c := range s.Checks {
+			if c.Packet != nil || c.HTTP != nil {
+				n++
+			}
+		}
+	}
+	return max(1, min(casts, packets/n))
+}
 
 // score counts the checks that pass by what the API describes.
 func (a *Attempt) score(c Cast) int {

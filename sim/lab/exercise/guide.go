@@ -44,37 +44,50 @@ const picture = "![picture](live)"
 // ParseGuide cuts a guide into pages.
 func ParseGuide(file, text string) *Guide {
 	g := &Guide{File: file, text: text, Pages: []Page{{Line: 1}}}
-	var open *Part // a block whose end has not come
-	for i, line := range strings.Split(text, "\n") {
-		page := &g.Pages[len(g.Pages)-1]
-		fence, isFence := strings.CutPrefix(line, "```")
-		switch {
-		case open != nil && isFence:
+	var open *Part // the one that goes on: prose, or a block whose end has not come
+	began, at := 0, 0
+	end := func() { // what has come belongs to the open part
+		if open != nil {
+			page := &g.Pages[len(g.Pages)-1]
+			open.Text = text[began:at]
 			page.Parts = append(page.Parts, *open)
 			open = nil
-		case open != nil:
-			open.Text += line + "\n"
-		case isFence:
-			open = &Part{Block: true, Lang: fence, Line: i + 2}
-		case strings.HasPrefix(line, "## "):
-			g.Pages = append(g.Pages, Page{Title: strings.TrimPrefix(line, "## "), Line: i + 1})
-		case strings.HasPrefix(line, "# ") && g.Title == "":
-			g.Title = strings.TrimPrefix(line, "# ")
-		case line == picture:
-			page.Parts = append(page.Parts, Part{Picture: true, Line: i + 1})
-		default:
-			page.prose(line, i+1)
 		}
 	}
-	return g
-}
-
-func (p *Page) prose(line string, n int) {
-	if last := len(p.Parts) - 1; last >= 0 && !p.Parts[last].Block && !p.Parts[last].Picture {
-		p.Parts[last].Text += line + "\n"
-		return
+	text += "\n"
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		next := at + len(line)
+		line = line[:len(line)-1]
+		fence, isFence := strings.CutPrefix(line, "```")
+		block := open != nil && open.Block
+		switch {
+		case block && isFence:
+			end()
+		case block:
+		case isFence:
+			end()
+			open, began = &Part{Block: true, Lang: fence, Line: n + 1}, next
+		case strings.HasPrefix(line, "## "):
+			end()
+			g.Pages = append(g.Pages, Page{Title: strings.TrimPrefix(line, "## "), Line: n})
+		case strings.HasPrefix(line, "# ") && g.Title == "":
+			end()
+			g.Title = strings.TrimPrefix(line, "# ")
+		case line == picture:
+			end()
+			page := &g.Pages[len(g.Pages)-1]
+			page.Parts = append(page.Parts, Part{Picture: true, Line: n})
+		case open == nil:
+			open, began = &Part{Line: n}, at
+		}
+		at = next
 	}
-	p.Parts = append(p.Parts, Part{Text: line + "\n", Line: n})
+	if open != nil && !open.Block { // a block that does not end is none
+		end()
+	}
+	return g
 }
 
 // Filled is the page with the values of variables in its commands.
@@ -97,13 +110,24 @@ var realID = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`\b(vpc|subnet|igw|rtb|rtbassoc|sg|sgr|i|vol|eni|ami|eipalloc|eipassoc)-[0-9a-f]{8,17}\b`)
 })
 
+// maxBlocks bounds the blocks of commands of a guide, which may be a stranger's.
+const maxBlocks = 500
+
 // inGuides are commands that a reader has and a lab's script has not.
-var inGuides = []string{"curl", "ssh", "labsim", "eval"}
+var inGuides = []string{"curl", "ssh", "labsim", "eval", "export"}
 
 // lintGuide holds a guide against the exercise.
 func (x *Exercise) lintGuide(g *Guide, ps *source.Problems) {
 	if len(g.Pages) != len(x.Steps)+1 {
 		ps.Add(0, sim.T("the guide has %d pages that begin with ##; the lab has %d steps", len(g.Pages)-1, len(x.Steps)))
+	}
+	blocks := 0
+	for _, p := range g.Pages {
+		blocks += len(p.Commands())
+	}
+	if blocks > maxBlocks {
+		ps.Add(0, sim.T("the guide has more than %d blocks of commands", maxBlocks))
+		return
 	}
 	vars := x.Variables()
 	for i, line := range strings.Split(g.text, "\n") {

@@ -43,6 +43,10 @@ func (r *reader) lookUp(x reference) {
 		x.at.Bad(sim.T("%s: there is no role %q; known are %v", x.at.Path, name, known))
 		return
 	}
+	if len(x.kinds) > 0 && !slices.Contains(x.kinds, role.Kind) {
+		x.at.Bad(sim.T("%s: the role %s has no address: kind %s", x.at.Path, name, string(role.Kind)))
+		return
+	}
 	if x.role != "" && r.place(name) >= r.place(x.role) {
 		x.at.Bad(sim.T("%s: the role %s is given before %s; a role can name only those above it", x.at.Path, x.role, name))
 	}
@@ -58,6 +62,9 @@ func (r *reader) place(role string) int {
 }
 
 func (r *reader) checkScript(s Script) {
+	if r.ps.Many() {
+		return
+	}
 	for _, f := range script.Check(s.Text, r.Variables()) {
 		r.ps.Add(s.Line+f.Line-1, script.TextOf(f.Err))
 	}

@@ -4,8 +4,10 @@ import (
 	"maps"
 	"math"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"labsim/sim"
 	"labsim/sim/lab/source"
@@ -34,8 +36,8 @@ func Load(name, file string, data []byte) (*Exercise, []source.Problem) {
 		"reasons": func(v source.Value) { r.Symptoms = !v.Boolean() },
 		"compose": source.Set(&r.Compose),
 		"roles":   func(v source.Value) { v.Each(r.role) },
-		"steps":   func(v source.Value) { v.Items(r.step) },
-		"faults":  func(v source.Value) { v.Items(r.fault) },
+		"steps":   func(v source.Value) { v.Items(r.upTo(maxSteps, r.step)) },
+		"faults":  func(v source.Value) { v.Items(r.upTo(maxFaults, r.fault)) },
 	}, nil)
 	ps.Settle()
 	r.lint()
@@ -45,7 +47,8 @@ func Load(name, file string, data []byte) (*Exercise, []source.Problem) {
 // reader fills an exercise from its file.
 type reader struct {
 	*Exercise
-	ps *source.Problems
+	ps     *source.Problems
+	checks int // that the file has
 	// refs are the $ROLE.ATTRIBUTE of the file, with their places.
 	refs []reference
 }
@@ -54,7 +57,36 @@ type reference struct {
 	at   source.Value
 	text string
 	role string // the role that it is a condition of; "": of none
+	// kinds are those that the role is to have; none: any.
+	kinds []Kind
 }
+
+// What a lab may have: it comes from a stranger. The casting of roles, and the
+// packets that are sent at once, grow with these.
+const (
+	maxRoles      = 50
+	maxSteps      = 50
+	maxChecks     = 200 // of all steps
+	maxFaults     = 100
+	maxConditions = 20
+	maxHints      = 3
+)
+
+// upTo passes on so many elements, and complains of the next.
+func (r *reader) upTo(most int, f func(source.Value)) func(source.Value) {
+	n := 0
+	return func(v source.Value) {
+		switch n++; {
+		case n <= most:
+			f(v)
+		case n == most+1:
+			v.Bad(sim.T("%s: there are at most %d of them", v.Path, most))
+		}
+	}
+}
+
+// roleName is what can be a variable of scripts, too.
+var roleName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_-]{0,62}$`) })
 
 // languages are what every text of a lab is written in.
 var languages = []string{"en", "ko"}
@@ -100,6 +132,14 @@ func (r *reader) kind(v source.Value) Kind {
 
 // role reads KIND and what must hold of it: { kind: subnet, vpc: $vpc }.
 func (r *reader) role(name string, v source.Value) {
+	switch {
+	case len(r.Roles) >= maxRoles:
+		v.Bad(sim.T("%s: there are at most %d of them", v.Path, maxRoles))
+		return
+	case !roleName().MatchString(name) || name == internet:
+		v.Bad(sim.T("%q can't name a %s: letters, digits, _ . and -, at most 63, beginning with a letter or digit, and not internet", name, "role"))
+		return
+	}
 	x := Role{Name: name}
 	v.Each(func(key string, v source.Value) {
 		switch key {
@@ -138,6 +178,10 @@ func (r *reader) conditions(k Kind, v source.Value, but ...string) []Condition {
 		if slices.Contains(booleans, key) && c.Want != "true" && c.Want != "false" {
 			v.Bad(sim.T("%s is true or false", v.Path))
 		}
+		if len(out) == maxConditions {
+			v.Bad(sim.T("%s: there are at most %d of them", v.Path, maxConditions))
+			return
+		}
 		r.refer(v, c.Want)
 		out = append(out, c)
 	})
@@ -149,6 +193,9 @@ var booleans = []string{"public", "main", "public-ip-on-launch"}
 
 // unknown complains of a key that is no attribute; keys are the others that could be meant.
 func (r *reader) unknown(v source.Value, k Kind, key string, known, keys []string) {
+	if r.ps.Many() {
+		return
+	}
 	if near, ok := sim.Nearest(key, slices.Concat(known, keys)); ok {
 		v.Bad(sim.T("%s: kind %s has no %s; did you mean %s? Known are %v", v.Path, string(k), key, near, known))
 		return
@@ -168,7 +215,7 @@ func (r *reader) step(v source.Value) {
 	v.Fields(map[string]source.Field{
 		"name":   name(&s.Name),
 		"title":  r.words(&s.Title),
-		"checks": func(v source.Value) { v.Items(func(v source.Value) { s.Checks = append(s.Checks, r.check(v)) }) },
+		"checks": func(v source.Value) { v.Items(func(v source.Value) { r.addCheck(&s, v) }) },
 	}, nil)
 	if s.Name == "" {
 		v.Bad(sim.T("%s lacks %s", v.Path, "name"))
@@ -179,14 +226,24 @@ func (r *reader) step(v source.Value) {
 	r.Steps = append(r.Steps, s)
 }
 
+func (r *reader) addCheck(s *Step, v source.Value) {
+	if r.checks++; r.checks <= maxChecks {
+		s.Checks = append(s.Checks, r.check(v))
+	} else if r.checks == maxChecks+1 {
+		v.Bad(sim.T("%s: there are at most %d of them", v.Path, maxChecks))
+	}
+}
+
 func (r *reader) check(v source.Value) Check {
 	c := Check{Line: v.Line()}
 	kinds := 0
 	one := func(f source.Field) source.Field { return func(v source.Value) { kinds++; f(v) } }
 	v.Fields(map[string]source.Field{
-		"name":  name(&c.Name),
-		"say":   r.words(&c.Say),
-		"hints": func(v source.Value) { v.Items(func(v source.Value) { c.Hints = append(c.Hints, r.hint(v)) }) },
+		"name": name(&c.Name),
+		"say":  r.words(&c.Say),
+		"hints": func(v source.Value) {
+			v.Items(r.upTo(maxHints, func(v source.Value) { c.Hints = append(c.Hints, r.hint(v)) }))
+		},
 		"solve": text(&c.Solve),
 		"fix":   func(v source.Value) { c.Fix = v.Strings(); harmless(v, strings.Join(c.Fix, "")) },
 		"exists": one(func(v source.Value) {
@@ -273,8 +330,8 @@ func (r *reader) packet(v source.Value, open bool) *Packet {
 		}
 	}
 	v.Fields(map[string]source.Field{
-		"from": r.end(&p.From),
-		"to":   r.end(&p.To),
+		"from": r.sender(&p.From),
+		"to":   r.receiver(&p.To),
 		"tcp":  port("tcp"),
 		"udp":  port("udp"),
 		"icmp": func(v source.Value) { p.Protocol = sim.ProtocolICMP },
@@ -285,22 +342,61 @@ func (r *reader) packet(v source.Value, open bool) *Packet {
 	return p
 }
 
-// end reads an end of a packet's way: a role may be without its $.
-func (r *reader) end(dst *string) source.Field {
+// receivers have an address that a packet can go to.
+var receivers = []Kind{KindInstance, KindAddress}
+
+// sender reads who sends a packet: the internet side, or an instance's role.
+func (r *reader) sender(dst *string) source.Field {
+	instance := r.byRole(dst, KindInstance)
+	return func(v source.Value) {
+		if *dst = v.Str(); *dst != internet {
+			instance(v)
+		}
+	}
+}
+
+// receiver reads where a packet goes: to a role, $ROLE.public-ip, or an address.
+func (r *reader) receiver(dst *string) source.Field {
+	whose := r.byRole(dst, receivers...)
 	return func(v source.Value) {
 		*dst = v.Str()
-		if _, err := netip.ParseAddr(*dst); err == nil || *dst == internet {
+		role, attribute, has := strings.Cut(*dst, ".")
+		if addr, err := netip.ParseAddr(*dst); err == nil {
+			if !addr.Is4() || !addr.IsGlobalUnicast() && !addr.IsLinkLocalUnicast() {
+				v.Bad(sim.T("%s: a packet goes to an IPv4 address of one machine, not to %s", v.Path, addr))
+			}
+			return
+		}
+		if has && attribute != "public-ip" && attribute != "private-ip" {
+			v.Bad(sim.T("%s is a role, $ROLE.public-ip, $ROLE.private-ip or an address", v.Path))
+			return
+		}
+		if !has {
+			whose(v)
 			return
 		}
 		*dst = "$" + strings.TrimPrefix(*dst, "$")
-		r.refer(v, *dst)
+		r.refs = append(r.refs, reference{at: v, text: "$" + strings.TrimPrefix(role, "$") + "." + attribute, kinds: receivers})
+	}
+}
+
+// byRole reads a role, with or without its $, of one of some kinds.
+func (r *reader) byRole(dst *string, kinds ...Kind) source.Field {
+	return func(v source.Value) {
+		name := strings.TrimPrefix(v.Str(), "$")
+		*dst = "$" + name
+		if !roleName().MatchString(name) {
+			v.Bad(sim.T("%s is a role, not an address or anything else", v.Path))
+			return
+		}
+		r.refs = append(r.refs, reference{at: v, text: *dst, kinds: kinds})
 	}
 }
 
 func (r *reader) http(v source.Value) *HTTP {
 	h := &HTTP{Port: 80, Path: "/"}
 	v.Fields(map[string]source.Field{
-		"to": r.end(&h.To), "port": source.SetInt(&h.Port), "path": source.Set(&h.Path), "contains": source.Set(&h.Contains),
+		"to": r.byRole(&h.To, receivers...), "port": source.SetInt(&h.Port), "path": source.Set(&h.Path), "contains": source.Set(&h.Contains),
 	}, nil)
 	if h.To == "" {
 		v.Bad(sim.T("%s lacks %s", v.Path, "to"))
@@ -308,12 +404,15 @@ func (r *reader) http(v source.Value) *HTTP {
 	if h.Port < 1 || h.Port > math.MaxUint16 {
 		v.Bad(sim.T("%s is to be a port, from 1 to 65535", v.Path+".port"))
 	}
+	if !strings.HasPrefix(h.Path, "/") {
+		v.Bad(sim.T("%s begins with /", v.Path+".path"))
+	}
 	return h
 }
 
 func (r *reader) exec(v source.Value) *Exec {
 	e := &Exec{}
-	v.Fields(map[string]source.Field{"in": r.end(&e.In), "run": source.Set(&e.Run), "contains": source.Set(&e.Contains)}, nil)
+	v.Fields(map[string]source.Field{"in": r.byRole(&e.In, KindInstance), "run": source.Set(&e.Run), "contains": source.Set(&e.Contains)}, nil)
 	if e.In == "" {
 		v.Bad(sim.T("%s lacks %s", v.Path, "in"))
 	}

@@ -52,6 +52,8 @@ func TestSchema(t *testing.T) {
 	for _, change := range [][2]string{
 		{"start: finished", "start: somewhere"}, {"kind: vpc", "kind: vpcs"}, {"tcp: 22", "tcp: 99999"}, {"tcp: 22", "port: 22"},
 		{"reachable: { from: internet", "reach: { from: internet"}, {"- name: ssh", "- nome: ssh"}, {"http: { to: $web, port: 80 }", "http: { port: 80 }"},
+		{"http: { to: $web, port: 80 }", "http: { to: 198.51.100.1, port: 80 }"}, {"http: { to: $web, port: 80 }", "http: { to: $web, path: x }"},
+		{"from: internet, to: $web, tcp: 22", "from: 10.0.0.1, to: $web, tcp: 22"}, {"exec: { in: $web,", "exec: { in: $web.name,"},
 	} {
 		bad := strings.Replace(good, change[0], change[1], 1)
 		if bad == good {
