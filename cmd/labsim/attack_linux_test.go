@@ -22,6 +22,7 @@ var attackTests = []struct {
 	{name: "first process", run: attackFirstProcess},
 	{name: "floods", run: attackFloods},
 	{name: "console", run: attackConsole},
+	{name: "a lab's checks of the machine", run: hostUnreached},
 }
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other

@@ -26,7 +26,7 @@ const (
 	maxBeside     = 20       // in what is beside them: here-documents, what for and case go by
 	maxPattern    = 100      // bytes of what ${x%PATTERN} and case match
 	maxCommands   = 2000     // that are run, in loops too
-	maxCalls      = 500      // of the API
+	maxCalls      = 200      // of the API
 	maxVariables  = 64 << 10 // bytes of all variables, and of one command's words
 	maxWords      = 1000     // of one command
 	maxHandled    = 16 << 20 // bytes of variables and words, summed over all commands
