@@ -68,6 +68,11 @@ func (u *user) stateLost() {
 	untouched("after the copy was put back")
 	u.must(0, `5 ✓ Access`, "up")
 	untouched("after up")
+
+	u.withState(os.Remove) // and the site's down finds it so
+	u.says(lost, "status")
+	u.must(1, `(?s)was lost.*nothing was changed`, "down")
+	untouched("after a down that nobody confirmed")
 }
 
 // copied waits until the newest copy knows so many instances.
