@@ -23,6 +23,7 @@ var attackTests = []struct {
 	{name: "floods", run: attackFloods},
 	{name: "console", run: attackConsole},
 	{name: "a lab's checks of the machine", run: hostUnreached},
+	{"console flood", false, consoleFlood},
 }
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other

@@ -195,5 +195,6 @@ func (g *guest) shutdown(e ending) int {
 	// The last state is written by whoever serves the agent's stream; PID 1's end
 	// cuts that off, and an agent that is not there must not delay it.
 	time.Sleep(20 * time.Millisecond)
+	g.console.end(100 * time.Millisecond)
 	return code
 }
