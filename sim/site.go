@@ -59,6 +59,13 @@ func (s Site) ControlDir() string { return ControlIn(s.RunDir()) }
 // ControlIn is ControlDir where RunDir is seen at runDir.
 func ControlIn(runDir string) string { return runDir + "/control" }
 
+// EtcDir, in RunDir, has a directory for each instance with its EtcFiles, which
+// the instance finds in /etc.
+const EtcDir = "etc"
+
+// EtcFiles are those that differ from instance to instance whatever its image is.
+var EtcFiles = []string{"hosts", "hostname", "resolv.conf"}
+
 // Bridge is the interface of the Internet network on the engine's machine.
 // Interface names have 15 characters at most.
 func (s Site) Bridge() string { return "ls" + s.hash("bridge")[:10] }

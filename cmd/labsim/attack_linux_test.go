@@ -24,6 +24,7 @@ var attackTests = []struct {
 	{name: "console", run: attackConsole},
 	{name: "a lab's checks of the machine", run: hostUnreached},
 	{"console flood", false, consoleFlood},
+	{"etc filled", false, etcFilled},
 }
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other

@@ -64,6 +64,7 @@ type Agent struct {
 	problems []dataplane.Problem
 
 	guestMount *guestMount
+	etc        *etcFiles
 	guests     *guests
 	services   *services
 	changes    *broadcast
@@ -94,6 +95,7 @@ func newAgent(o options) (*Agent, error) {
 		changes: newBroadcast(), pools: newBudget(o.files).pools(),
 	}
 	a.guestMount = &guestMount{source: a.guestDir(), target: filepath.Join(o.mounts, "guest")}
+	a.etc = newEtcFiles(o.runDir, o.engine.in)
 	a.guests = newGuests(a)
 	a.services = newServices(a)
 	if err := os.MkdirAll(o.data, 0o700); err != nil {
@@ -210,6 +212,7 @@ func (a *Agent) apply(ctx context.Context) {
 	defer idle.Soon()
 	h := a.held()
 	problems := linux.Problems(a.driver.Set(ctx, h.config))
+	problems = append(problems, a.etc.set(h)...)
 	problems = append(problems, a.services.set(h)...)
 	problems = append(problems, a.volumes.Set(h.config.Volumes)...)
 	for _, p := range problems {
@@ -302,6 +305,7 @@ func (a *Agent) leave(ctx context.Context, withData bool) error {
 	a.setting.Lock()
 	defer a.setting.Unlock()
 	a.services.set(hold(&dataplane.Config{}))
+	a.etc.set(hold(&dataplane.Config{})) // what stays of it, emptyDir complains of
 	errs := []error{
 		a.driver.Clear(ctx),
 		a.volumes.Clear(),

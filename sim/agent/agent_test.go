@@ -231,6 +231,7 @@ func newNode(t *testing.T, dir string) *node {
 	n.listen()
 	n.server.ready(n.agent.hooks(), nil)
 	t.Cleanup(func() {
+		n.agent.etc.set(hold(&dataplane.Config{}))
 		n.agent.services.set(hold(&dataplane.Config{}))
 		n.agent.guests.close()
 		n.agent.volumes.Clear()

@@ -2,6 +2,7 @@ package guest
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -27,7 +28,9 @@ func prepareEtc(root string) (firstBoot bool) {
 		os.Chmod(at("tmp"), 0o1777|os.ModeSticky)
 	}
 	writeResolvConf(at("etc/resolv.conf"), os.Getenv(EnvDNS), os.Getenv(EnvDomain))
-	appendMissing(at("etc/hosts"), "127.0.0.1", "127.0.0.1\tlocalhost")
+	if name, err := os.Hostname(); err == nil {
+		writeHosts(root, name, ownAddr())
+	}
 	ensureAccounts(root)
 	mark, err := os.ReadFile(filepath.Join(root, bootMark))
 	return err != nil || strings.TrimSpace(string(mark)) != instanceID()
@@ -44,7 +47,34 @@ func markBooted(root string) {
 	os.WriteFile(filepath.Join(root, bootMark), []byte(instanceID()+"\n"), 0o644)
 }
 
-// writeResolvConf writes in place: Docker has mounted the file.
+// writeHosts tells the instance its own name; what its users have added to
+// /etc/hosts stays. Both files are written in place, as they are mounted.
+func writeHosts(root, name string, own netip.Addr) {
+	hosts := filepath.Join(root, "etc/hosts")
+	appendMissing(hosts, "127.0.0.1", "127.0.0.1\tlocalhost")
+	appendMissing(hosts, "::1", "::1\tlocalhost ip6-localhost ip6-loopback")
+	if own.IsValid() {
+		names := name
+		if short, _, ok := strings.Cut(name, "."); ok {
+			names += " " + short
+		}
+		appendMissing(hosts, own.String()+"\t", own.String()+"\t"+names)
+	}
+	os.WriteFile(filepath.Join(root, "etc/hostname"), []byte(name+"\n"), 0o644)
+}
+
+// ownAddr is the instance's private address; zero where it has none.
+func ownAddr() netip.Addr {
+	addrs, _ := net.InterfaceAddrs()
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Addr().IsGlobalUnicast() {
+			return p.Addr()
+		}
+	}
+	return netip.Addr{}
+}
+
+// writeResolvConf writes in place: the file is mounted.
 func writeResolvConf(path, servers, domain string) {
 	var b strings.Builder
 	if domain != "" {

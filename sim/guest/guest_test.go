@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -314,5 +315,24 @@ func TestFramesOfExec(t *testing.T) {
 	kind, data, err := wire.ReadFrame(&out, nil)
 	if kind != wire.FrameError || !strings.Contains(string(data), "/nosuch") || err != nil {
 		t.Errorf("%d %q %v", kind, data, err)
+	}
+}
+
+// What an instance calls itself is in its files; what its users have added stays.
+func TestHosts(t *testing.T) {
+	root := t.TempDir()
+	etc := filepath.Join(root, "etc")
+	if err := os.Mkdir(etc, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		writeHosts(root, "ip-10-0-1-10.ec2.internal", netip.MustParseAddr("10.0.1.10"))
+		appendMissing(filepath.Join(etc, "hosts"), "10.0.2.10", "10.0.2.10 mine")
+	}
+	want := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.1.10\tip-10-0-1-10.ec2.internal ip-10-0-1-10\n10.0.2.10 mine\n"
+	hosts, _ := os.ReadFile(filepath.Join(etc, "hosts"))
+	name, _ := os.ReadFile(filepath.Join(etc, "hostname"))
+	if d := cmp.Diff(want, string(hosts)); d != "" || string(name) != "ip-10-0-1-10.ec2.internal\n" {
+		t.Errorf("hostname %q, hosts (-want +got):\n%s", name, d)
 	}
 }

@@ -57,7 +57,7 @@ func (a acknowledged) holds(e sim.ENI) (why string, ok bool) {
 	if !found || held.Addr != e.PrivateIP || held.Subnet != e.Subnet {
 		return "the agent has no rules for " + string(e.ID) + " yet", false
 	}
-	for _, id := range []string{string(e.ID), string(e.Subnet), string(e.VPC)} {
+	for _, id := range []string{string(e.ID), string(e.Subnet), string(e.VPC), string(e.Attachment.Instance)} {
 		if msg := a.errors[id]; msg != "" {
 			return "the agent reports of " + id + ": " + msg, false
 		}

@@ -67,7 +67,7 @@ func testRootDisk(t *testing.T, e *Engine, build string) {
 
 	stopped()
 	c.Hash, c.Mounts = "2", []engine.Mount{{Volume: volume.Name, Path: "/data"}}
-	if in = start("a volume attached"); in.ID == first.ID || len(in.Mounts) != 2 {
+	if in = start("a volume attached"); in.ID == first.ID || in.HostConfig == nil || len(in.HostConfig.Mounts) != 2 {
 		t.Errorf("a volume attached: container %s has %+v", in.ID, in.Mounts)
 	}
 	if in.Config.Labels[sim.LabelKind] != string(engine.KindInstance) || in.Config.Labels[sim.LabelHash] != "2" {

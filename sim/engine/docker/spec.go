@@ -3,6 +3,7 @@ package docker
 import (
 	"encoding/json"
 	"maps"
+	"path"
 	"slices"
 
 	"github.com/docker/docker/api/types/container"
@@ -77,6 +78,10 @@ func (e *Engine) hostConfig(c engine.Container) *container.HostConfig {
 	h.SecurityOpt = confined()
 	h.MaskedPaths = maskedPaths
 	h.CgroupnsMode = container.CgroupnsModePrivate // the machine's other cgroups have no name here
+	for _, name := range sim.EtcFiles {
+		// The agent made them, small and in memory: Docker's own lie on the engine's disk without a limit.
+		h.Binds = append(h.Binds, path.Join(e.site.RunDir(), sim.EtcDir, c.ID, name)+":/etc/"+name+":Z")
+	}
 	h.Mounts = mounts(c.Mounts)
 	h.Mounts = append(h.Mounts, volumeMount(e.site.GuestVolume(), guestDir, true))
 	for _, a := range c.DNS {

@@ -35,6 +35,10 @@ var suiteConfig = dataplane.Config{
 			ID: "eni-0123456789abcdef0", Subnet: "subnet-0123456789abcdef0", Instance: "i-0123456789abcdef0",
 			Addr: netip.MustParseAddr("10.0.1.10"), MAC: "0a:58:0a:00:01:0a",
 			Groups: []sim.SecurityGroupID{"sg-0123456789abcdef0"}, SourceDestCheck: true,
+		}, {
+			ID: "eni-0123456789abcdef1", Subnet: "subnet-0123456789abcdef0", Instance: "i-0123456789abcdef1",
+			Addr: netip.MustParseAddr("10.0.1.11"), MAC: "0a:58:0a:00:01:0b",
+			Groups: []sim.SecurityGroupID{"sg-0123456789abcdef0"}, SourceDestCheck: true,
 		}},
 	}},
 	Volumes: []dataplane.Volume{{ID: "vol-0123456789abcdef0", SizeGiB: 1, Name: "data", Region: "us-east-1"}},
