@@ -25,6 +25,7 @@ var attackTests = []struct {
 	{name: "a lab's checks of the machine", run: hostUnreached},
 	{"console flood", false, consoleFlood},
 	{"etc filled", false, etcFilled},
+	{"memory filled", false, memoryFilled},
 }
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other

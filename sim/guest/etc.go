@@ -32,6 +32,7 @@ func prepareEtc(root string) (firstBoot bool) {
 		writeHosts(root, name, ownAddr())
 	}
 	ensureAccounts(root)
+	makeRuntimeDirs(root)
 	mark, err := os.ReadFile(filepath.Join(root, bootMark))
 	return err != nil || strings.TrimSpace(string(mark)) != instanceID()
 }

@@ -3,7 +3,9 @@ package guest
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -334,5 +337,49 @@ func TestHosts(t *testing.T) {
 	name, _ := os.ReadFile(filepath.Join(etc, "hostname"))
 	if d := cmp.Diff(want, string(hosts)); d != "" || string(name) != "ip-10-0-1-10.ec2.internal\n" {
 		t.Errorf("hostname %q, hosts (-want +got):\n%s", name, d)
+	}
+}
+
+// A /run that begins empty gets what the image's packages have in tmpfiles.d.
+func TestRuntimeDirs(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may give directories away")
+	}
+	root := t.TempDir()
+	for file, text := range map[string]string{
+		"etc/passwd":                      "postgres:x:101:102::/:/bin/sh\n",
+		"etc/group":                       "postgres:x:102:\nadm:x:4:\n",
+		"usr/lib/tmpfiles.d/db.conf":      "# a comment\nd /var/run/postgresql 2775 postgres postgres - -\nd /var/log/db 0755\nL /run/link - - - - /etc\nd /run/../etc/no\n",
+		"usr/lib/tmpfiles.d/hidden.conf":  "d /run/hidden\n",
+		"etc/tmpfiles.d/hidden.conf":      "D! /run/a/b 0700 - adm\n",
+		"usr/lib/tmpfiles.d/ignored.text": "d /run/ignored\n",
+	} {
+		path := filepath.Join(root, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	makeRuntimeDirs(root)
+	got := map[string]string{}
+	filepath.WalkDir(filepath.Join(root, "run"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var st syscall.Stat_t
+		if err := syscall.Stat(path, &st); err != nil {
+			return err
+		}
+		got[strings.TrimPrefix(path, root)] = fmt.Sprintf("%o %d:%d", st.Mode&0o7777, st.Uid, st.Gid)
+		return nil
+	})
+	want := map[string]string{"/run": "755 0:0", "/run/lock": "1777 0:0", "/run/postgresql": "2775 101:102", "/run/a": "755 0:0", "/run/a/b": "700 0:4"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if _, err := os.Stat(filepath.Join(root, "etc/no")); err == nil {
+		t.Error("a directory outside of /run was made")
 	}
 }

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -82,6 +83,7 @@ func (e *Engine) hostConfig(c engine.Container) *container.HostConfig {
 		// The agent made them, small and in memory: Docker's own lie on the engine's disk without a limit.
 		h.Binds = append(h.Binds, path.Join(e.site.RunDir(), sim.EtcDir, c.ID, name)+":/etc/"+name+":Z")
 	}
+	h.Tmpfs, h.ShmSize = memoryDisks(c)
 	h.Mounts = mounts(c.Mounts)
 	h.Mounts = append(h.Mounts, volumeMount(e.site.GuestVolume(), guestDir, true))
 	for _, a := range c.DNS {
@@ -91,6 +93,25 @@ func (e *Engine) hostConfig(c engine.Container) *container.HostConfig {
 		h.DNSSearch = []string{"."} // not the search list of the engine's machine
 	}
 	return h
+}
+
+// memoryDisks are /tmp and /run, and the size of /dev/shm: in memory, so that they
+// count to the instance's, and sized by it as systemd does (tmp.mount, and /run
+// and /dev/shm of mount-setup.c). The size stays that of the type at launch.
+func memoryDisks(c engine.Container) (tmpfs map[string]string, shm int64) {
+	memory := c.Limits.MemoryMiB << 20
+	if memory == 0 {
+		return nil, 0 // nothing would bound them
+	}
+	const pages = 4096 // at most one file for each
+	tmpfs = map[string]string{
+		"/tmp": fmt.Sprintf("exec,nosuid,nodev,mode=1777,size=%d,nr_inodes=%d", memory/2, memory/2/pages),
+		"/run": fmt.Sprintf("exec,nosuid,nodev,mode=755,size=%d,nr_inodes=%d", memory/5, memory/5/pages),
+	}
+	for _, m := range c.Mounts {
+		delete(tmpfs, path.Clean(m.Path)) // a volume of the owner's is what he wants there
+	}
+	return tmpfs, memory / 2
 }
 
 func mounts(ms []engine.Mount) []mount.Mount {
