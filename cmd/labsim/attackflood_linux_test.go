@@ -29,7 +29,6 @@ func attackFloods(u *user) {
 
 	// A guest that starts meanwhile has its volume mounted, its metadata read and its
 	// first process connected.
-	u.must(0, ``, "exec", "db", "--", "cp", "/tmp/attack", "/root/attack")
 	var stops []func() int
 	for _, a := range [][2]string{{"tcp", "169.254.169.254:80"}, {"unix", "/.labsim/agent.sock"}} {
 		stops = append(stops, u.flood("web", a[0], a[1], 12000))
@@ -39,14 +38,13 @@ func attackFloods(u *user) {
 	for _, stop := range stops {
 		stop()
 	}
-	u.must(0, ``, "exec", "db", "--", "mv", "/root/attack", "/tmp/attack")
 }
 
 // flood begins one, and returns when all connections have been tried. stop ends it
 // and says how many were still open.
 func (u *user) flood(instance, network, address string, count int) (stop func() int) {
 	u.t.Helper()
-	c := u.command("exec", instance, "--", "/tmp/attack", "flood", network, address, fmt.Sprint(count))
+	c := u.command("exec", instance, "--", "/home/ec2-user/attack", "flood", network, address, fmt.Sprint(count))
 	stdin, err := c.StdinPipe()
 	if err != nil {
 		u.t.Fatal(err)
