@@ -34,9 +34,24 @@ func attackFloods(u *user) {
 		stops = append(stops, u.flood("web", a[0], a[1], 12000))
 	}
 	u.must(0, ``, "reboot", "db")
-	u.must(0, `/data`, "exec", "db", "--", "mount")
+	u.comesBack("db", `/data`)
 	for _, stop := range stops {
 		stop()
+	}
+}
+
+// comesBack waits until an instance's first process has found its way through the
+// flood, and wants something mounted there.
+func (u *user) comesBack(instance, mounted string) {
+	u.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; {
+		out, code := u.call("exec", instance, "--", "mount")
+		if code == 0 && strings.Contains(out, mounted) {
+			return
+		}
+		if time.Now().After(end) {
+			u.t.Fatalf("%s has not come back with %s: exit %d\n%s", instance, mounted, code, out)
+		}
 	}
 }
 

@@ -57,8 +57,24 @@ func flood(args []string) error {
 	workers.Wait()
 	fmt.Printf("connected %d, failed %d\n", connected.Load(), failed.Load())
 	io.Copy(io.Discard, os.Stdin)
-	fmt.Printf("held %d\n", held.Load())
+	fmt.Printf("held %d\n", settled(&held))
 	return nil
+}
+
+// settled waits until a number stays for a second, as what waits in the kernel to be
+// accepted is not closed yet.
+func settled(n *atomic.Int64) int64 {
+	last, since := n.Load(), time.Now()
+	for range 100 {
+		time.Sleep(100 * time.Millisecond)
+		if now := n.Load(); now != last {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) > time.Second {
+			break
+		}
+	}
+	return last
 }
 
 // timeMetadata says "failed N, median D, p99 D".
