@@ -218,6 +218,7 @@ func guestNode(t *testing.T) (*node, *control, string) {
 	if err := n.agent.guests.listen(socket); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { n.agent.guests.close() }) // before its directory goes, which would have it laid out again
 	return n, c, socket
 }
 
