@@ -45,6 +45,34 @@ func (s Site) Internet() string { return string(s) + "-internet" }
 // Edge is the edge container of an internet gateway.
 func (s Site) Edge(id InternetGatewayID) string { return string(s) + "-edge-" + string(id) }
 
+// Object is what the engine calls a resource without a lab, by its id; LabObject,
+// one of a lab, by a name that is the lab's own. What other sites than the default
+// one name begins with the site and a dot. No site's name has a dot, and nothing
+// that the default site names has one: no two sites can want the same.
+func (s Site) Object(id string) string {
+	if s == DefaultSite {
+		return string(s) + "-" + id
+	}
+	return string(s) + "." + id
+}
+
+// LabObject: see Object.
+func (s Site) LabObject(name string) string {
+	if s == DefaultSite {
+		return strings.ReplaceAll(name, ".", "_")
+	}
+	return string(s) + "." + name
+}
+
+// Port is the first of this machine that the API is published on: the one that
+// clients are told of is left to the default site.
+func (s Site) Port() int {
+	if s == DefaultSite {
+		return 4566
+	}
+	return 4567
+}
+
 // DataDir is the agent's one bind, on the engine's machine.
 func (s Site) DataDir() string { return "/var/lib/labsim/" + string(s) }
 

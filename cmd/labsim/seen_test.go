@@ -29,7 +29,7 @@ func (u *user) docker(args ...string) string {
 // services of a Compose project.
 func (u *user) dockerSees() {
 	u.t.Helper()
-	project := u.site + "-custom-vpc" // the default site's has no prefix
+	project, object := u.site+"-custom-vpc", u.site+".custom-vpc" // the default site's have no prefix
 	type seen struct{ Name, Driver, CIDR, Instance, Address string }
 	var got []seen
 	for _, name := range strings.Fields(u.docker("network", "ls", "--filter", "driver="+u.site+":latest", "--format", "{{.Name}}")) {
@@ -46,21 +46,21 @@ func (u *user) dockerSees() {
 		}
 	}
 	want := []seen{
-		{project + "_private", u.site + ":latest", "10.0.2.0/24", project + "-db-1", "10.0.2.10/24"},
-		{project + "_public", u.site + ":latest", "10.0.1.0/24", project + "-web-1", "10.0.1.10/24"},
+		{object + "_private", u.site + ":latest", "10.0.2.0/24", object + "-db-1", "10.0.2.10/24"},
+		{object + "_public", u.site + ":latest", "10.0.1.0/24", object + "-web-1", "10.0.1.10/24"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		u.t.Errorf("Docker's networks (-want +got):\n%s", diff)
 	}
-	if list := u.docker("volume", "ls", "--format", "{{.Driver}} {{.Name}}"); !strings.Contains(list, u.site+":latest "+project+"_db-data\n") {
+	if list := u.docker("volume", "ls", "--format", "{{.Driver}} {{.Name}}"); !strings.Contains(list, u.site+":latest "+object+"_db-data\n") {
 		u.t.Errorf("docker volume ls lacks the volume:\n%s", list)
 	}
-	u.composeSees(project)
+	u.composeSees(project, object)
 }
 
 // composeSees asks the Compose that is installed, the plugin or the older program,
 // which wants a file that names the services.
-func (u *user) composeSees(project string) {
+func (u *user) composeSees(project, object string) {
 	u.t.Helper()
 	c := exec.Command("docker", "compose", "-p", project, "ps")
 	if exec.Command("docker", "compose", "version").Run() != nil {
@@ -76,7 +76,7 @@ func (u *user) composeSees(project string) {
 	}
 	out, err := c.CombinedOutput()
 	for _, name := range []string{"web", "db"} {
-		if up := regexp.MustCompile(`(?m)^\s*` + project + `-` + name + `-1 .*\bUp\b`); !up.Match(out) {
+		if up := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(object) + `-` + name + `-1 .*\bUp\b`); !up.Match(out) {
 			u.t.Errorf("%s lacks %s: %v\n%s", strings.Join(c.Args, " "), name, err, out)
 		}
 	}

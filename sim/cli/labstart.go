@@ -34,7 +34,7 @@ func (a *app) labStartCommand() *cobra.Command {
 	}
 	c.Flags().BoolVarP(&a.yes, "yes", "y", false, a.say(sim.T("don't ask")))
 	c.Flags().IntVar(&seed, "seed", 0, a.say(sim.T("which of the lab's faults; else chance decides")))
-	c.Flags().IntVar(&f.port, "port", 0, a.say(sim.T("port of the API on 127.0.0.1 (else 4566 or the next free one)")))
+	c.Flags().IntVar(&f.port, "port", 0, a.say(sim.T("port of the API on 127.0.0.1 (else 4566, or 4567 for another site than labsim, or the next free one)")))
 	c.Flags().StringVar(&f.public, "public-range", "", a.say(sim.T("the /24 of the public addresses (else 198.51.100.0/24 or the next free one)")))
 	return c
 }

@@ -38,7 +38,7 @@ func (a *app) serveCommand() *cobra.Command {
 		Use: "serve", Short: a.say(sim.T("run the control plane alone, simulated, in the foreground")), Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, args []string) error { return a.serve(c.Context(), listen) },
 	}
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:4566", a.say(sim.T("address of the API, on loopback")))
+	c.Flags().StringVar(&listen, "listen", "", a.say(sim.T("address of the API, on loopback (else port 4566, or 4567 for another site than labsim)")))
 	return c
 }
 
@@ -57,6 +57,9 @@ func (a *app) servedFile() (string, error) {
 func (a *app) serve(ctx context.Context, listen string) error {
 	if a.engine == "docker" {
 		return usageError{&sim.Failure{What: sim.T("serve has the none engine only"), Next: []sim.Text{sim.Cmd("labsim up")}}}
+	}
+	if listen == "" {
+		listen = a.loopback()
 	}
 	addr, err := netip.ParseAddrPort(listen)
 	if err != nil || !addr.Addr().IsLoopback() {
@@ -132,6 +135,9 @@ func (a *app) simulatedBox(ctx context.Context, ls *lines, f upFlags) (*box, box
 	return b, about, err
 }
 
+// loopback is where the site's API listens first.
+func (a *app) loopback() string { return fmt.Sprintf("127.0.0.1:%d", sim.Site(a.site).Port()) }
+
 func (a *app) startSimulated(ctx context.Context, f upFlags) (*box, error) {
 	exe, err := executable()
 	if err != nil {
@@ -142,7 +148,7 @@ func (a *app) startSimulated(ctx context.Context, f upFlags) (*box, error) {
 	}
 	listens := []string{fmt.Sprintf("127.0.0.1:%d", f.port)}
 	if f.port == 0 {
-		listens = []string{"127.0.0.1:4566", "127.0.0.1:0"}
+		listens = []string{a.loopback(), "127.0.0.1:0"}
 	}
 	for _, listen := range listens {
 		c := exec.Command(exe, "--site", a.site, "--lang", string(a.lang), "serve", "--engine", "none", "--listen", listen)

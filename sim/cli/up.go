@@ -37,7 +37,7 @@ func (a *app) upCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, args []string) error { return a.up(c.Context(), args, f) },
 	}
 	c.Flags().BoolVarP(&a.yes, "yes", "y", false, a.say(sim.T("also where data is destroyed")))
-	c.Flags().IntVar(&f.port, "port", 0, a.say(sim.T("port of the API on 127.0.0.1 (else 4566 or the next free one)")))
+	c.Flags().IntVar(&f.port, "port", 0, a.say(sim.T("port of the API on 127.0.0.1 (else 4566, or 4567 for another site than labsim, or the next free one)")))
 	c.Flags().StringVar(&f.public, "public-range", "", a.say(sim.T("the /24 of the public addresses (else 198.51.100.0/24 or the next free one)")))
 	c.Flags().BoolVar(&f.check, "check", false, a.say(sim.T("change nothing: show what differs from the lab file, send the packets, name what is broken")))
 	c.Flags().BoolVar(&f.internet, "internet", false, a.say(sim.T("let instances reach the real internet")))

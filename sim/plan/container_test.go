@@ -105,15 +105,19 @@ func TestNames(t *testing.T) {
 		want         map[sim.InstanceID]string
 	}{
 		{"lab and name", "", func(*setting) {}, map[sim.InstanceID]string{"i-web": "custom-web-1", "i-api": "custom-api-1"}},
-		{"two of one name", "", func(s *setting) { s.rename("i-api", "web") }, map[sim.InstanceID]string{"i-api": "custom-web-1", "i-web": "i-web"}},
+		{"two of one name", "", func(s *setting) { s.rename("i-api", "web") }, map[sim.InstanceID]string{"i-api": "custom-web-1", "i-web": "labsim-i-web"}},
 		{"who stands keeps the name", "instance custom-web-1 i-web running", func(s *setting) { s.rename("i-api", "web") },
-			map[sim.InstanceID]string{"i-web": "custom-web-1", "i-api": "i-api"}},
+			map[sim.InstanceID]string{"i-web": "custom-web-1", "i-api": "labsim-i-api"}},
 		{"renamed while it stands", "instance custom-web-1 i-web running", func(s *setting) { s.rename("i-web", "www") },
 			map[sim.InstanceID]string{"i-web": "custom-web-1", "i-api": "custom-api-1"}},
 		{"a name that can't be one", "", func(s *setting) { s.rename("i-web", "my web!") },
-			map[sim.InstanceID]string{"i-web": "i-web", "i-api": "custom-api-1"}},
+			map[sim.InstanceID]string{"i-web": "labsim-i-web", "i-api": "custom-api-1"}},
+		{"a name with a dot", "", func(s *setting) { s.rename("i-web", "w.eb") },
+			map[sim.InstanceID]string{"i-web": "custom-w_eb-1", "i-api": "custom-api-1"}},
+		{"another site, a name that can't be one", "", func(s *setting) { s.opts.Site = "t-1"; s.rename("i-web", "my web!") },
+			map[sim.InstanceID]string{"i-web": "t-1.i-web", "i-api": "t-1.custom-api-1"}},
 		{"another site", "", func(s *setting) { s.opts.Site = "t-1" },
-			map[sim.InstanceID]string{"i-web": "t-1-custom-web-1", "i-api": "t-1-custom-api-1"}},
+			map[sim.InstanceID]string{"i-web": "t-1.custom-web-1", "i-api": "t-1.custom-api-1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := given(t, two, c.engine)

@@ -33,7 +33,7 @@ func nameAll(p *planner) names {
 	}
 	for _, sub := range inTurn(p.s.Subnets.All(), func(s sim.Subnet) int64 { return int64(s.Number) }) {
 		if n.subnets[sub.ID] == "" {
-			n.subnets[sub.ID] = c.pick(string(sub.ID), objectName(site, sub.Tags, "_", ""))
+			n.subnets[sub.ID] = c.pick(site, string(sub.ID), objectName(site, sub.Tags, "_", ""))
 		}
 	}
 
@@ -44,7 +44,7 @@ func nameAll(p *planner) names {
 	}
 	for _, v := range inTurn(p.s.Volumes.All(), func(v sim.Volume) int64 { return v.CreateTime.UnixNano() }) {
 		if n.volumes[v.ID] == "" {
-			n.volumes[v.ID] = c.pick(string(v.ID), objectName(site, v.Tags, "_", ""))
+			n.volumes[v.ID] = c.pick(site, string(v.ID), objectName(site, v.Tags, "_", ""))
 		}
 	}
 
@@ -59,7 +59,7 @@ func nameAll(p *planner) names {
 	}
 	for _, i := range inTurn(p.s.Instances.All(), func(i sim.Instance) int64 { return i.LaunchTime.UnixNano() }) {
 		if n.instances[i.ID] == "" && i.Desired != sim.DesiredTerminated {
-			n.instances[i.ID] = c.pick(string(i.ID), objectName(site, i.Tags, "-", "-1"))
+			n.instances[i.ID] = c.pick(site, string(i.ID), objectName(site, i.Tags, "-", "-1"))
 		}
 	}
 	return n
@@ -83,22 +83,24 @@ func newClaims() claims { return claims{} }
 
 func (c claims) take(name, id string) { c[name] = id }
 
-func (c claims) pick(id, wish string) string {
+// pick gives a resource the name that it wishes, or the one by its id where another
+// has that.
+func (c claims) pick(site sim.Site, id, wish string) string {
 	if wish == "" || c[wish] != "" {
-		return id
+		return site.Object(id)
 	}
 	c[wish] = id
 	return wish
 }
 
-// objectName is LAB, its separator, NAME and the suffix, or "" where a tag is
-// missing or can't be part of a name.
+// objectName is LAB, its separator, NAME and the suffix, as a name of the site, or
+// "" where a tag is missing or can't be part of a name.
 func objectName(site sim.Site, tags sim.Tags, separator, suffix string) string {
 	lab, name := tags.Value(sim.TagLab), tags.Value(sim.TagName)
 	if !sim.IsObjectName(lab) || !sim.IsObjectName(name) {
 		return ""
 	}
-	return Project(site, lab) + separator + name + suffix
+	return site.LabObject(lab + separator + name + suffix)
 }
 
 // Project is the Compose project of a lab: the lab's own name on the default

@@ -315,7 +315,7 @@ func TestNetworksVolumesEdges(t *testing.T) {
 	}{
 		{"nothing", "", "", nil, nil},
 		{"all anew", "vpc lab 10.0.0.0/16\nigw lab lab\ntable main lab main\nsubnet public lab 10.0.1.0/24\nvolume data 2", "", nil, []string{
-			"ensure-network labsim-internet", "ensure-network subnet-public", "ensure-volume vol-data",
+			"ensure-network labsim-internet", "ensure-network labsim-subnet-public", "ensure-volume labsim-vol-data",
 			"fact subnet-public ready=false", "fact vol-data ready=false",
 			"wait igw-lab: the network of the public addresses does not stand yet"}},
 		{"what no row is for", "", standing + "instance custom-web-1 i-web running", nil, []string{

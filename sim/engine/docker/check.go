@@ -183,10 +183,10 @@ func (e *Engine) checkPort(ctx context.Context) Finding {
 	case len(list) > 0:
 		port, _ := strconv.Atoi(list[0].Labels[sim.LabelPort])
 		f.Seen = sim.T("port %d of this machine is control's", port)
-	case portFree(apiPort):
-		f.Seen = sim.T("port %d of this machine is free", apiPort)
+	case portFree(e.site.Port()):
+		f.Seen = sim.T("port %d of this machine is free", e.site.Port())
 	default:
-		f.Problem = sim.T("port %d of this machine is taken; the next free one will be used", apiPort)
+		f.Problem = sim.T("port %d of this machine is taken; the next free one will be used", e.site.Port())
 		f.Fix = sim.T("name a free one with --port")
 	}
 	return f

@@ -29,9 +29,9 @@ const (
 	labelPublic = "labsim.public"
 	// labelSocket says where the engine's socket was found.
 	labelSocket = "labsim.socket"
-	// apiPort is the port of the API inside control, and the first one published.
+	// apiPort is the port of the API inside control; sim.Site.Port is published.
 	apiPort = 4566
-	// portTries is how many ports after apiPort are tried where none was asked for.
+	// portTries is how many ports after the site's are tried where none was asked for.
 	portTries = 20
 )
 
@@ -140,11 +140,11 @@ func (e *Engine) startControl(ctx context.Context, spec controlSpec, portAsked b
 	}
 	first := spec.Port
 	if first == 0 {
-		first = apiPort
+		first = e.site.Port()
 	}
 	last := first
 	if !portAsked {
-		last = max(first, apiPort+portTries)
+		last = max(first, e.site.Port()+portTries)
 	}
 	for spec.Port = first; spec.Port <= last; spec.Port++ {
 		// Asking the machine first saves making a container for nothing. The engine

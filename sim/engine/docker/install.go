@@ -24,7 +24,7 @@ import (
 type InstallOptions struct {
 	// Binary is the path of labsim as a static Linux binary of the engine's architecture.
 	Binary string
-	// Port publishes the API; 0 keeps the present one, or takes 4566 or the next free one.
+	// Port publishes the API; 0 keeps the present one, or takes the site's or the next free one.
 	Port int
 	// PublicCIDR is a /24; zero keeps the present one, or takes a free one.
 	PublicCIDR netip.Prefix
