@@ -23,8 +23,9 @@ type Driver interface {
 type Counter struct {
 	// ID is a security group rule's id, or "drop:" + ENI + ":ingress|egress" for
 	// packets that no rule of the interface's groups allowed, or "drop:" +
-	// reason (spoofed, no-route, no-public-address, source-dest-check, invalid,
-	// router: for an address that the router doesn't answer on) for the VPC's own.
+	// reason (spoofed, forged-arp, no-route, no-public-address, source-dest-check,
+	// invalid, router: for an address that the router doesn't answer on) for the
+	// VPC's own.
 	ID      string
 	Packets uint64
 	Bytes   uint64

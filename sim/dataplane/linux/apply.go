@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -15,31 +16,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ruleState is what is known of one table in one namespace. The kernel's
+// ruleState is what is known of our tables in one namespace. The kernel's
 // generation number rises with every change of any rule there, so as long as it
-// is the one that our own last change made, the table is as we left it.
+// is the one that our own last change made, the tables are as we left them.
 type ruleState struct {
-	have       *table // nil: unknown
-	text       string // of have
+	have       []table // nil: unknown
+	text       string  // of have
 	generation uint32
 }
 
-// untouched reports whether the table is as our own last change left it.
+// untouched reports whether the tables are as our own last change left them.
 func (s *ruleState) untouched(ns netns.NsHandle) (bool, error) {
 	now, err := generation(ns)
 	return s.have != nil && s.generation == now, err
 }
 
-// apply brings the kernel's table to want in one transaction and reports
+// apply brings the kernel's tables to want in one transaction and reports
 // whether there was anything to do. Chains that stay the same are not touched;
 // of sets whose content is known, only the difference is written.
-func (s *ruleState) apply(ns netns.NsHandle, want table) (changed bool, err error) {
+func (s *ruleState) apply(ns netns.NsHandle, want ...table) (changed bool, err error) {
 	before, err := generation(ns)
 	if err != nil {
 		return false, err
 	}
-	text := want.String()
-	if s.have != nil && s.generation == before && s.text == text {
+	text := textOf(want)
+	known := s.have != nil && s.generation == before
+	if known && s.text == text {
 		return false, nil
 	}
 	c, err := nftables.New(nftables.WithNetNSFd(int(ns)), nftables.AsLasting(), nftables.WithSockOptions(bigBuffers))
@@ -48,29 +50,50 @@ func (s *ruleState) apply(ns netns.NsHandle, want table) (changed bool, err erro
 	}
 	defer c.CloseLasting()
 
-	known := s.have != nil && s.generation == before
 	have := s.have
 	s.have = nil // until the transaction is known to be in
-	if !known {
-		if have, err = list(c, want); err != nil {
+	t := transaction{Conn: c}
+	for _, w := range want {
+		var h *table
+		if known {
+			h = tableIn(have, w)
+		} else if h, err = list(c, w); err != nil {
 			return false, fmt.Errorf("list rules: %w", err)
 		}
-	}
-	t := transaction{Conn: c, table: &nftables.Table{Family: want.family, Name: want.name}}
-	if err := t.change(have, want, known); err != nil {
-		return false, err
+		t.table = &nftables.Table{Family: w.family, Name: w.name}
+		if err := t.change(h, w, known); err != nil {
+			return false, err
+		}
 	}
 	if err := c.Flush(); err != nil {
-		return false, fmt.Errorf("change rules of table %s: %w", want.name, err)
+		return false, fmt.Errorf("change rules of table %s: %w", want[0].name, err)
 	}
 	after, err := generation(ns)
 	if err != nil {
 		return true, err
 	}
 	if after == before+1 { // otherwise somebody else wrote too: look again next time
-		s.have, s.text, s.generation = &want, text, after
+		s.have, s.text, s.generation = want, text, after
 	}
 	return true, nil
+}
+
+func textOf(tables []table) string {
+	var b strings.Builder
+	for _, t := range tables {
+		b.WriteString(t.String())
+	}
+	return b.String()
+}
+
+// tableIn returns the one of tables that has the family and name of want, or nil.
+func tableIn(tables []table, want table) *table {
+	for i := range tables {
+		if tables[i].family == want.family && tables[i].name == want.name {
+			return &tables[i]
+		}
+	}
+	return nil
 }
 
 // bigBuffers: the kernel answers every message of a transaction before it is read.
@@ -78,11 +101,11 @@ func bigBuffers(c *mnl.Conn) error {
 	return errors.Join(c.SetReadBuffer(16<<20), c.SetWriteBuffer(16<<20))
 }
 
-// A transaction collects changes of one table in the order in which the kernel
-// accepts them: what is referred to is made first and deleted last.
+// A transaction collects changes, of one table after the other, in the order in
+// which the kernel accepts them: what is referred to is made first and deleted last.
 type transaction struct {
 	*nftables.Conn
-	table *nftables.Table
+	table *nftables.Table // the one that is being changed
 	setID uint32
 }
 
@@ -131,6 +154,9 @@ func (t *transaction) empty(have, want table, known bool) error {
 	}
 	for _, s := range have.sets {
 		w := want.set(s.name)
+		if w != nil && w.kind.dynamic {
+			continue // what the kernel counts there goes on
+		}
 		if !known || w == nil {
 			t.FlushSet(t.set(s))
 			continue
@@ -184,7 +210,8 @@ func (t *transaction) remove(have, want table) {
 func (t *transaction) set(s set) *nftables.Set {
 	// The library would number new sets from a variable that all connections share.
 	t.setID++
-	n := &nftables.Set{Table: t.table, Name: s.name, ID: t.setID, KeyType: s.kind.key, Concatenation: s.kind.concat}
+	n := &nftables.Set{Table: t.table, Name: s.name, ID: t.setID, KeyType: s.kind.key, Concatenation: s.kind.concat,
+		Dynamic: s.kind.dynamic, HasTimeout: s.kind.timeout > 0, Timeout: s.kind.timeout, Size: s.kind.size}
 	if s.kind.data != nil {
 		n.IsMap, n.DataType = true, *s.kind.data
 	}

@@ -22,11 +22,11 @@ type difference struct {
 	text  string // the rule or element that is missing; "" where there is one too many, or another order
 }
 
-// differences compares the kernel's table with want and writes nothing. A table
-// that nobody has written to since our own last change is not read.
-func (s *ruleState) differences(ns netns.NsHandle, want table) ([]difference, error) {
+// differences compares the kernel's tables with want and writes nothing. Tables
+// that nobody has written to since our own last change are not read.
+func (s *ruleState) differences(ns netns.NsHandle, want ...table) (found []difference, err error) {
 	same, err := s.untouched(ns)
-	if err != nil || same && s.text == want.String() {
+	if err != nil || same && s.text == textOf(want) {
 		return nil, err
 	}
 	c, err := nftables.New(nftables.WithNetNSFd(int(ns)), nftables.AsLasting(), nftables.WithSockOptions(bigBuffers))
@@ -34,6 +34,17 @@ func (s *ruleState) differences(ns netns.NsHandle, want table) ([]difference, er
 		return nil, err
 	}
 	defer c.CloseLasting()
+	for _, w := range want {
+		more, err := compare(c, w)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, nil
+}
+
+func compare(c *nftables.Conn, want table) ([]difference, error) {
 	tables, err := c.ListTablesOfFamily(want.family)
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
@@ -136,8 +147,13 @@ func (r *comparison) rules(w chain, have []*nftables.Rule) error {
 func encoded(family byte, exprs []expr.Any) (string, error) {
 	var b strings.Builder
 	for _, e := range exprs {
-		if l, ok := e.(*expr.Lookup); ok { // numbers of sets are the transaction's
-			e = &expr.Lookup{SourceRegister: l.SourceRegister, DestRegister: l.DestRegister, IsDestRegSet: l.IsDestRegSet, SetName: l.SetName, Invert: l.Invert}
+		switch x := e.(type) { // numbers of sets are the transaction's
+		case *expr.Lookup:
+			e = &expr.Lookup{SourceRegister: x.SourceRegister, DestRegister: x.DestRegister, IsDestRegSet: x.IsDestRegSet, SetName: x.SetName, Invert: x.Invert}
+		case *expr.Dynset:
+			d := *x
+			d.SetID = 0
+			e = &d
 		}
 		data, err := expr.Marshal(family, e)
 		if err != nil {
@@ -149,6 +165,12 @@ func encoded(family byte, exprs []expr.Any) (string, error) {
 }
 
 func (r *comparison) set(w set) error {
+	if w.kind.dynamic {
+		if _, err := r.GetSetByName(r.table, w.name); err != nil {
+			r.found = append(r.found, difference{set: w.name})
+		}
+		return nil
+	}
 	have, err := r.GetSetElements(&nftables.Set{Table: r.table, Name: w.name})
 	if err != nil {
 		r.found = append(r.found, difference{set: w.name}) // it is gone

@@ -190,7 +190,7 @@ func (s *survey) gateway() (linked bool, err error) {
 
 func (s *survey) edge(ns netns.NsHandle, eh *netlink.Handle, eth0, outside netlink.Link, g dataplane.Gateway) error {
 	id := string(g.ID)
-	rules, err := s.router.edge.rules.differences(ns, edgeTable(g))
+	rules, err := s.router.edge.rules.differences(ns, edgeTable(s.want.public, g))
 	if err != nil {
 		return err
 	}
@@ -312,7 +312,7 @@ func (s *survey) base() error {
 
 // rules names the resources whose part of the router's table is changed, each once.
 func (s *survey) rules() error {
-	differences, err := s.router.rules.differences(s.ns, ruleset(s.d.o.Site, s.want.public, s.want.vpc))
+	differences, err := s.router.rules.differences(s.ns, s.tables()...)
 	if err != nil {
 		return err
 	}

@@ -217,13 +217,15 @@ func (d *Driver) Counters(_ context.Context, v sim.VPCID) ([]dataplane.Counter, 
 		return nil, about(string(v), err)
 	}
 	defer ns.Close()
-	values, err := counters(ns, nftables.TableFamilyINet, "vpc")
-	if err != nil {
-		return nil, about(string(v), err)
-	}
-	out := make([]dataplane.Counter, 0, len(values))
-	for id, c := range values {
-		out = append(out, dataplane.Counter{ID: id, Packets: c.Packets, Bytes: c.Bytes})
+	var out []dataplane.Counter
+	for _, family := range []nftables.TableFamily{nftables.TableFamilyINet, nftables.TableFamilyARP} {
+		values, err := counters(ns, family, "vpc")
+		if err != nil {
+			return nil, about(string(v), err)
+		}
+		for id, c := range values {
+			out = append(out, dataplane.Counter{ID: id, Packets: c.Packets, Bytes: c.Bytes})
+		}
 	}
 	slices.SortFunc(out, func(a, b dataplane.Counter) int { return strings.Compare(a.ID, b.ID) })
 	return out, nil

@@ -5,6 +5,7 @@ package linux
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables/binaryutil"
@@ -131,6 +132,13 @@ func daddrIn(set string) part {
 func saddr(p netip.Prefix) part { return inPrefix("saddr", offSaddr, p) }
 func daddr(p netip.Prefix) part { return inPrefix("daddr", offDaddr, p) }
 
+func daddrNot(p netip.Prefix) part {
+	x := daddr(p)
+	x.text = strings.Replace(x.text, "daddr ", "daddr != ", 1)
+	x.exprs[len(x.exprs)-1].(*expr.Cmp).Op = expr.CmpOpNeq
+	return x
+}
+
 func inPrefix(which string, off uint32, p netip.Prefix) part {
 	if p.Bits() == 0 {
 		return part{}
@@ -214,6 +222,30 @@ func count(name string) part {
 	return part{fmt.Sprintf("counter name %q", name), []expr.Any{&expr.Objref{Type: unix.NFT_OBJECT_COUNTER, Name: name}}}
 }
 
+// note adds the key to a dynamic set; where the set is full the rule ends here. Each
+// element has a state of its own, by which the rule may end here, too: see overRate.
+func note(key part, set string, state ...part) part {
+	d := &expr.Dynset{SrcRegKey: reg, SetName: set, Operation: unix.NFT_DYNSET_OP_ADD}
+	text := "add @" + set + " { " + key.text
+	for _, s := range state {
+		text += " " + s.text
+		d.Exprs = append(d.Exprs, s.exprs...)
+	}
+	return part{text + " }", append(slices.Clone(key.exprs), d)}
+}
+
+// Keys of dynamic sets.
+var (
+	keySaddr = part{"ip saddr", []expr.Any{header(offSaddr, reg)}}
+	keyDaddr = part{"ip daddr", []expr.Any{header(offDaddr, reg)}}
+)
+
+// overRate matches what comes faster, after a first burst.
+func overRate(perSecond uint64, burst uint32) part {
+	return part{fmt.Sprintf("limit rate over %d/second burst %d packets", perSecond, burst),
+		[]expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: perSecond, Over: true, Unit: expr.LimitTimeSecond, Burst: burst}}}
+}
+
 var (
 	accept = part{"accept", []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}}}
 	drop   = part{"drop", []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}}
@@ -221,6 +253,10 @@ var (
 
 func jump(chain string) part {
 	return part{"jump " + chain, []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: chain}}}
+}
+
+func goTo(chain string) part {
+	return part{"goto " + chain, []expr.Any{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}}}
 }
 
 func iifVmap(m string) part {

@@ -23,6 +23,10 @@ func missing(t table, r rule) string {
 			if t.set(e.SetName) == nil {
 				return "set " + e.SetName
 			}
+		case *expr.Dynset:
+			if s := t.set(e.SetName); s == nil || !s.kind.dynamic {
+				return "dynamic set " + e.SetName
+			}
 		case *expr.Verdict:
 			if e.Chain != "" && t.chain(e.Chain) == nil {
 				return "chain " + e.Chain

@@ -91,7 +91,7 @@ func (r *router) base() error {
 			return err
 		}
 	}
-	if err := r.wrote(r.rules.apply(r.ns, ruleset(r.d.o.Site, r.want.public, r.want.vpc))); err != nil {
+	if err := r.wrote(r.rules.apply(r.ns, r.tables()...)); err != nil {
 		return err
 	}
 	n, err := setSysctls(r.ns, routerSysctls...)
@@ -105,6 +105,11 @@ func (r *router) base() error {
 	}
 	defer h.Close()
 	return r.addresses(h)
+}
+
+// tables are all of the router's.
+func (r *router) tables() []table {
+	return []table{ruleset(r.d.o.Site, r.want.public, r.want.vpc), arpTable(r.d.o.Site, r.want.vpc)}
 }
 
 // routerSysctls, the one that opens the door last. A new namespace takes some of

@@ -35,7 +35,8 @@ func TestRuleset(t *testing.T) {
 	}
 	add("empty", ruleset("t-linux", netip.Prefix{}, dataplane.VPC{}))
 	add("seed", ruleset("t-linux", public, full))
-	add("edge", edgeTable(*full.Gateway))
+	add("ARP", arpTable("t-linux", full))
+	add("edge", edgeTable(public, *full.Gateway))
 	add("guard", guardTable("t-linux", public))
 
 	const golden = "testdata/ruleset.txtar"

@@ -4,9 +4,11 @@ package linux
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -36,6 +38,11 @@ type setKind struct {
 	key    nftables.SetDatatype
 	data   *nftables.SetDatatype
 	concat bool
+	// dynamic: the kernel adds elements by rules, at most size of them, each for
+	// timeout (0: for good). They are its own: nobody empties or compares them.
+	dynamic bool
+	timeout time.Duration
+	size    uint32
 }
 
 // An element is compared by its text.
@@ -67,6 +74,8 @@ var (
 	nameSet     = setKind{text: "type ifname", key: nftables.TypeIFName}
 	nameAddrSet = setKind{text: "type ifname . ipv4_addr", concat: true,
 		key: nftables.MustConcatSetType(nftables.TypeIFName, nftables.TypeIPAddr)}
+	nameAddrMACSet = setKind{text: "type ifname . ipv4_addr . ether_addr", concat: true,
+		key: nftables.MustConcatSetType(nftables.TypeIFName, nftables.TypeIPAddr, nftables.TypeEtherAddr)}
 	verdictMap = setKind{text: "type ifname : verdict", key: nftables.TypeIFName, data: &nftables.TypeVerdict}
 	markMap    = setKind{text: "type devgroup : mark", key: nftables.TypeDevGroup, data: &nftables.TypeMark}
 	addrMap    = setKind{text: "type ipv4_addr : ipv4_addr", key: nftables.TypeIPAddr, data: &nftables.TypeIPAddr}
@@ -77,6 +86,20 @@ func nameElement(n string) element     { return element{text: n, key: ifname(n)}
 
 func nameAddrElement(n string, a netip.Addr) element {
 	return element{text: n + " . " + a.String(), key: append(ifname(n), a.AsSlice()...)}
+}
+
+func nameAddrMACElement(n string, a netip.Addr, mac net.HardwareAddr) element {
+	padded := append(slices.Clip(slices.Clone(mac)), 0, 0) // to whole words
+	return element{text: n + " . " + a.String() + " . " + mac.String(), key: slices.Concat(ifname(n), a.AsSlice(), padded)}
+}
+
+// dynamicSet is a set that rules fill.
+func dynamicSet(name, kind string, key nftables.SetDatatype, size uint32, timeout time.Duration) set {
+	text := fmt.Sprintf("type %s; size %d; flags dynamic", kind, size)
+	if timeout > 0 {
+		text += ",timeout; timeout " + timeout.String()
+	}
+	return set{name: name, kind: setKind{text: text, key: key, dynamic: true, size: size, timeout: timeout}}
 }
 
 func jumpElement(n, chain string) element {
@@ -118,7 +141,7 @@ func (c chain) sameRules(o chain) bool {
 // String writes the table much as nft does.
 func (t table) String() string {
 	var b strings.Builder
-	family := map[nftables.TableFamily]string{nftables.TableFamilyINet: "inet", nftables.TableFamilyIPv4: "ip"}[t.family]
+	family := map[nftables.TableFamily]string{nftables.TableFamilyINet: "inet", nftables.TableFamilyIPv4: "ip", nftables.TableFamilyARP: "arp"}[t.family]
 	fmt.Fprintf(&b, "table %s %s {\n", family, t.name)
 	for _, c := range t.counters {
 		fmt.Fprintf(&b, " counter %q\n", c)
@@ -127,6 +150,10 @@ func (t table) String() string {
 		word := "set"
 		if s.kind.data != nil {
 			word = "map"
+		}
+		if s.kind.dynamic {
+			fmt.Fprintf(&b, " set %s { %s; }\n", s.name, s.kind.text)
+			continue
 		}
 		var texts []string
 		for _, e := range s.elements {
