@@ -20,6 +20,7 @@ import (
 const (
 	maxRate     = 200 // questions a second of one VPC
 	maxRateEach = 100 // of one address in it
+	maxTCP      = 10  // of a VPC, again by TCP, as the answer is long
 	maxUpstream = 2   // resolvers that one question is put to
 	askTimeout  = 2 * time.Second
 )
@@ -37,6 +38,8 @@ type Forwarder struct {
 	admit     func(netip.Addr) (release func(), err error)
 	all       *rate.Limiter
 	each      *limit.Rate[netip.Addr]
+	tcp       *rate.Limiter
+	ports     ports
 }
 
 // NewForwarder returns a forwarder to what resolvers returns at the time of a
@@ -44,7 +47,8 @@ type Forwarder struct {
 // takes a descriptor.
 func NewForwarder(resolvers func() []netip.AddrPort, admit func(netip.Addr) (release func(), err error)) *Forwarder {
 	return &Forwarder{resolvers: resolvers, admit: admit,
-		all: rate.NewLimiter(maxRate, maxRate), each: limit.NewRate[netip.Addr](maxRateEach)}
+		all: rate.NewLimiter(maxRate, maxRate), each: limit.NewRate[netip.Addr](maxRateEach),
+		tcp: rate.NewLimiter(maxTCP, maxTCP)}
 }
 
 // client is somebody who asks a forwarder.
@@ -103,26 +107,30 @@ func (c *client) ask(m *dns.Msg, q dns.Question) *outcome {
 	}
 	list := c.resolvers()
 	for _, at := range list[:min(len(list), maxUpstream)] {
-		if r, err := exchangeWith(at, q); err == nil && r.Rcode != dns.RcodeServerFailure && r.Rcode != dns.RcodeRefused {
+		if r, err := c.exchangeWith(at, q); err == nil && r.Rcode != dns.RcodeServerFailure && r.Rcode != dns.RcodeRefused {
 			return pass(m, q, r)
 		}
 	}
 	return noUpstream
 }
 
-// exchangeWith asks one resolver from a port and with a number of its own, and by
-// TCP what is too long for UDP.
-func exchangeWith(at netip.AddrPort, question dns.Question) (r *dns.Msg, err error) {
+// exchangeWith asks one resolver with a number of its own, and by TCP what is too
+// long for UDP.
+func (f *Forwarder) exchangeWith(at netip.AddrPort, question dns.Question) (r *dns.Msg, err error) {
 	q := new(dns.Msg)
 	q.SetQuestion(question.Name, question.Qtype)
 	q.SetEdns0(maxUDP, false)
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	for _, transport := range []string{"udp", "tcp"} {
-		c := dns.Client{Net: transport, Dialer: &net.Dialer{}}
-		if r, _, err = c.ExchangeContext(ctx, q, at.String()); err != nil || !r.Truncated {
-			break
-		}
+	port, err := f.ports.take(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	r, _, err = new(dns.Client).ExchangeWithConnContext(ctx, q, port.Conn)
+	f.ports.give(port, err == nil)
+	if err == nil && r.Truncated && f.tcp.Allow() {
+		c := dns.Client{Net: "tcp", Dialer: &net.Dialer{}}
+		r, _, err = c.ExchangeContext(ctx, q, at.String())
 	}
 	return r, err
 }

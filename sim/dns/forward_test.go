@@ -261,6 +261,33 @@ func TestForwardRate(t *testing.T) {
 	}
 }
 
+// A flood of questions takes few ports of the machine, each of which it tracks.
+func TestForwardPorts(t *testing.T) {
+	var mu sync.Mutex
+	from := map[string]bool{}
+	u := newUpstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		mu.Lock()
+		from[w.RemoteAddr().String()] = true
+		mu.Unlock()
+		says(0, "example.com. 7 A 203.0.113.9")(w, q)
+	})
+	f := forwarder(func() []netip.AddrPort { return []netip.AddrPort{u.at} })
+	const questions = maxRateEach / 2
+	for n := range questions {
+		if got := brief(reply(real(), f.from(guestA), question("example.com.", dns.TypeA), true)); got != "NOERROR 203.0.113.9" {
+			t.Fatalf("question %d: %s", n, got)
+		}
+	}
+	t.Logf("%d questions came from %d ports", questions, len(from))
+	if len(from) > 5 {
+		t.Errorf("%d questions, one after the other, came from %d ports", questions, len(from))
+	}
+	f.ports.retire(f.ports.idle[0])
+	if len(f.ports.idle) != 0 {
+		t.Errorf("%d ports are left after their time", len(f.ports.idle))
+	}
+}
+
 // Only a gateway to the real internet opens the zone.
 func TestZoneIsReal(t *testing.T) {
 	for _, c := range []struct {
