@@ -252,11 +252,32 @@ func (ac *access) drops(ctx context.Context, x expectation) uint64 {
 	if !x.counted || ac.simulated {
 		return 0
 	}
-	all, err := ac.box.counters(ctx, x.to.VPC)
+	return ac.dropsOf(ctx, x.to, "ingress")
+}
+
+// dropsOf reads how many packets an instance's interface has lost, for a reason or in
+// a direction that dataplane.Counter has.
+func (ac *access) dropsOf(ctx context.Context, i instance, why string) uint64 {
+	all, err := ac.box.counters(ctx, i.VPC)
 	if err != nil {
 		return 0
 	}
-	return all["drop:"+x.to.ENI+":ingress"].Packets
+	return all["drop:"+i.ENI+":"+why].Packets
+}
+
+// overAllowance sends a packet once more to see whether it is dropped because its
+// sender has too many connections.
+func (ac *access) overAllowance(ctx context.Context, x expectation) bool {
+	if ac.simulated || x.from.ID == "" || !x.addr.IsValid() {
+		return false
+	}
+	const why = "connection-tracking"
+	before := ac.dropsOf(ctx, x.from, why)
+	p := dataplane.Probe{From: sim.InstanceID(x.from.ID), To: x.addr, Protocol: x.proto, Port: x.port, Timeout: probeTimeout}
+	if _, err := ac.box.probe(ctx, p); err != nil {
+		return false
+	}
+	return ac.dropsOf(ctx, x.from, why) > before
 }
 
 // counted holds a drop to its cause: an unanswered packet alone could have got
@@ -294,6 +315,8 @@ func (ac *access) blame(ctx context.Context, x expectation, r dataplane.ProbeRes
 	case r.Refused:
 		f.Cause = sim.T("nobody listens on port %d in %s", x.port, x.to.Name)
 		f.Fix = []sim.Text{sim.Cmd("labsim reboot %s", x.to.alias())}
+	case ac.overAllowance(ctx, x):
+		f.Cause = sim.T("%s has begun more connections than a network interface may have at a time, and what it begins now is dropped (connection tracking allowance exceeded)", x.from.Name)
 	default:
 		f.Cause, f.machine = sim.T("every rule allows it, yet the packet is lost on the way to %s (%s)", x.to.Name, r.Error), true
 	}

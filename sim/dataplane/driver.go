@@ -22,8 +22,9 @@ type Driver interface {
 // Counter is how often something decided on a packet.
 type Counter struct {
 	// ID is a security group rule's id, or "drop:" + ENI + ":ingress|egress" for
-	// packets that no rule of the interface's groups allowed, or "drop:" +
-	// reason (spoofed, forged-arp, no-route, no-public-address, source-dest-check,
+	// packets that no rule of the interface's groups allowed, or "drop:" + ENI +
+	// ":connection-tracking" for those that would have begun more connections than
+	// an interface may have, or "drop:" + reason (connection-tracking, spoofed, forged-arp, no-route, no-public-address, source-dest-check,
 	// invalid, router: for an address that the router doesn't answer on) for the
 	// VPC's own.
 	ID      string

@@ -284,7 +284,7 @@ func (s *survey) choosing() error {
 
 // base looks at what the router has of its own.
 func (s *survey) base() error {
-	settings, err := sysctlDiff(s.ns, routerSysctls...)
+	settings, err := sysctlDiff(s.ns, slices.Concat(flowSysctls, routerSysctls)...)
 	if err != nil {
 		return err
 	}

@@ -86,10 +86,10 @@ func (d *Driver) Set(ctx context.Context, c *dataplane.Config) error {
 		errs = append(errs, about(string(v.ID), d.router(v.ID).announce()))
 	}
 	// After an error an edge may still have its way out.
-	if err := errors.Join(errs...); err != nil || wantsInternet(c) {
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return d.unguard()
+	return d.unguard(c)
 }
 
 // hold makes c the config that Join answers from.
@@ -159,7 +159,7 @@ func (d *Driver) Clear(ctx context.Context) error {
 	if err := d.removeOthers(ctx, func(sim.VPCID) bool { return false }); err != nil {
 		return err
 	}
-	return d.unguard()
+	return d.removeHostTable()
 }
 
 // Join makes the interface, replacing what is left of an earlier one, and
@@ -217,7 +217,10 @@ func (d *Driver) Counters(_ context.Context, v sim.VPCID) ([]dataplane.Counter, 
 		return nil, about(string(v), err)
 	}
 	defer ns.Close()
-	var out []dataplane.Counter
+	out, err := d.exceeded(ns)
+	if err != nil {
+		return nil, about(string(v), err)
+	}
 	for _, family := range []nftables.TableFamily{nftables.TableFamilyINet, nftables.TableFamilyARP} {
 		values, err := counters(ns, family, "vpc")
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 
 	"labsim/sim"
@@ -512,4 +513,9 @@ func TestClearLeavesNothing(t *testing.T) {
 		}
 	}
 	l.must(l.d.Clear(context.Background()))
+	(&damage{lab: l}).nft(l.host, func(c *nftables.Conn) {
+		if tables, err := c.ListTables(); err != nil || len(tables) > 0 {
+			t.Errorf("%d tables left with the engine, %v", len(tables), err)
+		}
+	})
 }

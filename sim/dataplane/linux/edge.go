@@ -111,7 +111,7 @@ func outwardsChain(public netip.Prefix) chain {
 }
 
 // edgeSysctls, besides forwarding.
-var edgeSysctls = []sysctl{
+var edgeSysctls = append([]sysctl{
 	{"net/ipv6/conf/all/disable_ipv6", "1"},
 	{"net/ipv6/conf/default/disable_ipv6", "1"},
 	{"net/ipv4/conf/all/rp_filter", "0"},
@@ -121,7 +121,7 @@ var edgeSysctls = []sysctl{
 	{"net/ipv4/conf/default/send_redirects", "0"},
 	{"net/ipv4/conf/" + internetLink + "/send_redirects", "0"},
 	{"net/ipv4/neigh/" + internetLink + "/proxy_delay", "0"},
-}
+}, flowSysctls...)
 
 // gateway attaches the edge, or takes the gateway's link away where the config
 // has no gateway or its edge isn't there: the routes go with the link.

@@ -204,6 +204,11 @@ var (
 	// notUnicast: for an address of this machine, a broadcast, or nowhere.
 	notUnicast = part{"fib daddr type != unicast", []expr.Any{&expr.Fib{Register: reg, FlagDADDR: true, ResultADDRTYPE: true},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_UNICAST)}}}
+	// unicast: for somebody else.
+	unicast = part{"fib daddr type unicast", []expr.Any{&expr.Fib{Register: reg, FlagDADDR: true, ResultADDRTYPE: true},
+		equal(binaryutil.NativeEndian.PutUint32(unix.RTN_UNICAST))}}
+	// noTrack: the packet belongs to no connection, for the kernel.
+	noTrack = part{"notrack", []expr.Any{&expr.Notrack{}}}
 	// translated: IPS_SRC_NAT or IPS_DST_NAT.
 	translated = part{"ct status snat,dnat", ctBits(expr.CtKeySTATUS, 1<<4|1<<5)}
 )

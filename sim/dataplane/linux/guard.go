@@ -18,21 +18,46 @@ import (
 
 // Counters of the guard.
 const (
-	refusedMachine = "refused:machine" // addresses of the machine itself
-	refusedRange   = "refused:range"   // what is no address of the internet
+	refusedMachine = "refused:machine"     // addresses of the machine itself
+	refusedRange   = "refused:range"       // what is no address of the internet
+	refusedFlows   = "refused:connections" // more connections than a source may have
 )
 
-// guardTable is the guard: the table in the engine's namespace that stands while
-// instances reach the real internet. An edge has a default route only while it
-// does. The guard refuses what comes from the internet's bridge and is for the
-// machine itself or for what lies around it. The answers of connections that
-// the machine has opened pass; so does what is for the internet, or for another
-// edge, which a bridge shows to these rules where br_netfilter is on.
+// What an instance may begin with the real internet. The engine translates it, so
+// the machine itself has to track it, in the table that all on it share, and keeps
+// what is closed for up to two minutes.
+const (
+	maxHostFlows  = 1024 // at a time
+	hostFlowRate  = 50   // a second,
+	hostFlowBurst = 1024 // after a first burst
+)
+
+// hostTable is what the site has in the engine's namespace while there is an
+// internet gateway, and the guard with it while instances reach the real internet.
+//
+// What goes from edge to edge by the internet's bridge is shown to the machine's
+// rules where br_netfilter is on. It is nobody's to translate, and not tracked.
+func hostTable(site sim.Site, public netip.Prefix, internet bool) table {
+	c := chain{name: "c_untracked", hook: base(nftables.ChainTypeFilter, "prerouting", nftables.ChainHookPrerouting, -300, nftables.ChainPolicyAccept),
+		rules: []rule{newRule(iif(site.Bridge()), daddr(public), unicast, noTrack)}}
+	t := table{family: nftables.TableFamilyIPv4, name: site.HostTable(), chains: []chain{c}}
+	if internet {
+		t.counters = []string{refusedMachine, refusedRange, refusedFlows}
+		t.sets = []set{dynamicSet("flows", "ipv4_addr", nftables.TypeIPAddr, 65535, 0), dynamicSet("rate", "ipv4_addr", nftables.TypeIPAddr, 65535, 0)}
+		t.chains = append(t.chains, guardChain(site, public))
+	}
+	return t
+}
+
+// guardChain is the guard. An edge has a default route only while it stands. It
+// refuses what comes from the internet's bridge and is for the machine itself or for
+// what lies around it. The answers of connections that the machine has opened pass;
+// so does what is for the internet, or for another edge.
 //
 // It asks before the engine's own address translation, so that a published port
 // of the machine is the machine's address still. Translating the sender is the
 // engine's: Docker does so for all that leaves the bridge.
-func guardTable(site sim.Site, public netip.Prefix) table {
+func guardChain(site sim.Site, public netip.Prefix) chain {
 	c := chain{name: "c_guard", hook: base(nftables.ChainTypeFilter, "prerouting", nftables.ChainHookPrerouting, -150, nftables.ChainPolicyAccept)}
 	c.rules = []rule{
 		newRule(iifNot(site.Bridge()), accept),
@@ -44,8 +69,11 @@ func guardTable(site sim.Site, public netip.Prefix) table {
 	for _, p := range sim.BeyondReach {
 		c.rules = append(c.rules, newRule(daddr(p), count(refusedRange), drop))
 	}
-	return table{family: nftables.TableFamilyIPv4, name: site.HostTable(),
-		counters: []string{refusedMachine, refusedRange}, chains: []chain{c}}
+	c.rules = append(c.rules,
+		newRule(confirmed, accept),
+		newRule(note(keySaddr, "rate", overRate(hostFlowRate, hostFlowBurst)), count(refusedFlows), drop),
+		newRule(note(keySaddr, "flows", overCount(maxHostFlows)), count(refusedFlows), drop))
+	return c
 }
 
 // wantsInternet reports whether an instance of c may reach the real internet.
@@ -53,21 +81,19 @@ func wantsInternet(c *dataplane.Config) bool {
 	return slices.ContainsFunc(c.VPCs, func(v dataplane.VPC) bool { return v.Gateway != nil && v.Gateway.Internet })
 }
 
+// hasGateway reports whether there is an edge on the bridge.
+func hasGateway(c *dataplane.Config) bool {
+	return slices.ContainsFunc(c.VPCs, func(v dataplane.VPC) bool { return v.Gateway != nil })
+}
+
 // guarded returns c as it may be programmed: where the guard is wanted and can't
-// be made to stand, that is an error, and all gateways stay shut.
+// be made to stand, that is an error, and all gateways stay shut. A guard that isn't
+// wanted any more is left to unguard.
 func (d *Driver) guarded(c *dataplane.Config) (*dataplane.Config, error) {
 	if !wantsInternet(c) {
 		return c, nil
 	}
-	t := guardTable(d.o.Site, c.Public)
-	d.guarding = &t
-	err := d.inHost(func(ns netns.NsHandle) error {
-		changed, err := d.guard.apply(ns, t)
-		if changed {
-			d.writes.Add(1)
-		}
-		return err
-	})
+	err := d.putHostTable(hostTable(d.o.Site, c.Public, true))
 	if err == nil {
 		return c, nil
 	}
@@ -83,8 +109,32 @@ func (d *Driver) guarded(c *dataplane.Config) (*dataplane.Config, error) {
 	return &shut, fmt.Errorf("the machine can't be guarded, so nothing reaches the internet: %w", err)
 }
 
-// unguard takes the guard away, also one of an earlier process.
-func (d *Driver) unguard() error {
+// putHostTable makes the site's table in the engine's namespace as it has to be.
+func (d *Driver) putHostTable(t table) error {
+	d.guarding = &t
+	return d.inHost(func(ns netns.NsHandle) error {
+		changed, err := d.guard.apply(ns, t)
+		if changed {
+			d.writes.Add(1)
+		}
+		return err
+	})
+}
+
+// unguard takes away what of the table in the engine's namespace c doesn't want:
+// the guard, or all.
+func (d *Driver) unguard(c *dataplane.Config) error {
+	switch {
+	case wantsInternet(c):
+		return nil
+	case hasGateway(c):
+		return d.putHostTable(hostTable(d.o.Site, c.Public, false))
+	}
+	return d.removeHostTable()
+}
+
+// removeHostTable removes that table, also one of an earlier process.
+func (d *Driver) removeHostTable() error {
 	return d.inHost(func(ns netns.NsHandle) error {
 		c, err := nftables.New(nftables.WithNetNSFd(int(ns)))
 		if err != nil {

@@ -77,9 +77,9 @@ func (l *lab) refused() (machine, ranges uint64) {
 func (l *lab) guardStands() bool {
 	c, err := nftables.New(nftables.WithNetNSFd(int(l.host)))
 	l.must(err)
-	tables, err := c.ListTables()
+	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyIPv4)
 	l.must(err)
-	return slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == site.HostTable() })
+	return slices.ContainsFunc(chains, func(x *nftables.Chain) bool { return x.Table.Name == site.HostTable() && x.Name == "c_guard" })
 }
 
 // The real internet is a namespace behind the host; beside it are what must stay

@@ -94,7 +94,7 @@ func (r *router) base() error {
 	if err := r.wrote(r.rules.apply(r.ns, r.tables()...)); err != nil {
 		return err
 	}
-	n, err := setSysctls(r.ns, routerSysctls...)
+	n, err := setSysctls(r.ns, slices.Concat(flowSysctls, routerSysctls)...)
 	r.d.writes.Add(int64(n))
 	if err != nil {
 		return err

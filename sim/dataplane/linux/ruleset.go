@@ -44,12 +44,12 @@ const (
 // public range, whose first address is the engine's host.
 func ruleset(site sim.Site, public netip.Prefix, v dataplane.VPC) table {
 	t := table{family: nftables.TableFamilyINet, name: "vpc",
-		counters: []string{dropSpoofed, dropNoRoute, dropNoPublic, dropSrcDest, dropInvalid, dropRouter}}
+		counters: []string{dropSpoofed, dropNoRoute, dropNoPublic, dropSrcDest, dropInvalid, dropRouter, dropFlows}}
 	groups := make(map[sim.SecurityGroupID]bool)
 	for _, g := range v.Groups {
 		groups[g.ID] = true
 	}
-	t.sets = interfaceSets(site, v)
+	t.sets = append(interfaceSets(site, v), flowSets()...)
 	for _, g := range v.Groups {
 		t.sets = append(t.sets, memberSet(g))
 	}
@@ -57,6 +57,7 @@ func ruleset(site sim.Site, public netip.Prefix, v dataplane.VPC) table {
 		spoofChain(v), markChain(), localChain(v),
 		egressChain(), gatewayChain(public), ingressChain(),
 	}
+	t.chains = append(t.chains, flowChains()...)
 	for _, g := range v.Groups {
 		t.chains = append(t.chains, groupChain(groupIn(g.ID), g.Ingress, true, groups), groupChain(groupOut(g.ID), g.Egress, false, groups))
 		for _, r := range append(append([]dataplane.Rule{}, g.Ingress...), g.Egress...) {
@@ -156,9 +157,10 @@ func localChain(v dataplane.VPC) chain {
 		newRule(iif("lo"), accept),
 		newRule(iif(gatewayLink), count(dropRouter), drop),
 		newRule(established, accept),
-		newRule(daddr(netip.PrefixFrom(sim.MetadataAddr, 32)), protocol(sim.ProtocolTCP), dports(80, 80), accept),
-		newRule(daddrIn("dns"), protocol(sim.ProtocolUDP), dports(53, 53), accept),
-		newRule(daddrIn("dns"), protocol(sim.ProtocolTCP), dports(53, 53), accept),
+		newRule(invalid, count(dropInvalid), drop),
+		newRule(daddr(netip.PrefixFrom(sim.MetadataAddr, 32)), protocol(sim.ProtocolTCP), dports(80, 80), goTo(allowedChain)),
+		newRule(daddrIn("dns"), protocol(sim.ProtocolUDP), dports(53, 53), goTo(allowedChain)),
+		newRule(daddrIn("dns"), protocol(sim.ProtocolTCP), dports(53, 53), goTo(allowedChain)),
 		newRule(count(dropRouter), drop),
 	}
 	return c
@@ -205,7 +207,7 @@ func gatewayChain(public netip.Prefix) chain {
 func ingressChain() chain {
 	return chain{name: "c_ingress", hook: forward(prioIngress), rules: []rule{
 		newRule(established, accept),
-		newRule(oif(gatewayLink), accept),
+		newRule(oif(gatewayLink), goTo(allowedChain)),
 		newRule(oifVmap("eni_in")),
 	}}
 }
@@ -229,13 +231,17 @@ func interfaceChain(name string, ids []sim.SecurityGroupID, chainOf func(sim.Sec
 
 func groupChain(name string, rules []dataplane.Rule, ingress bool, known map[sim.SecurityGroupID]bool) chain {
 	c := chain{name: name}
+	verdict := accept
+	if ingress { // asked last, so what it allows begins
+		verdict = goTo(allowedChain)
+	}
 	for _, r := range rules {
 		peer, ok := peerOf(r, ingress, known)
 		if !ok {
 			continue
 		}
 		parts := append([]part{peer}, traffic(r)...)
-		c.rules = append(c.rules, newRule(append(parts, count(string(r.ID)), accept)...))
+		c.rules = append(c.rules, newRule(append(parts, count(string(r.ID)), verdict)...))
 	}
 	return c
 }

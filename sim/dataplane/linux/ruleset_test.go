@@ -37,7 +37,8 @@ func TestRuleset(t *testing.T) {
 	add("seed", ruleset("t-linux", public, full))
 	add("ARP", arpTable("t-linux", full))
 	add("edge", edgeTable(public, *full.Gateway))
-	add("guard", guardTable("t-linux", public))
+	add("host", hostTable("t-linux", public, false))
+	add("guard", hostTable("t-linux", public, true))
 
 	const golden = "testdata/ruleset.txtar"
 	got := txtar.Format(archive)

@@ -1,0 +1,135 @@
+//go:build linux
+
+package linux
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netns"
+)
+
+// tracked is how many connections a namespace tracks.
+func (l *lab) tracked(ns netns.NsHandle) (n int) {
+	l.t.Helper()
+	l.must(inNS(ns, func() error {
+		b, err := os.ReadFile("/proc/thread-self/net/stat/nf_conntrack")
+		if err != nil {
+			return err
+		}
+		x, err := strconv.ParseUint(strings.Fields(strings.Split(string(b), "\n")[1])[0], 16, 64)
+		n = int(x)
+		return err
+	}))
+	return n
+}
+
+// flood begins n connections from web by one UDP packet each.
+func (l *lab) flood(to netip.Addr, n int) {
+	l.t.Helper()
+	l.sendEach(udpPacket(addr("10.0.1.10"), to, 6000, "flood"), n, to)
+}
+
+// sendEach sends a packet of UDP or TCP n times from web, each time from another port;
+// they are used again for the next port of the destination.
+func (l *lab) sendEach(p []byte, n int, to netip.Addr) {
+	l.t.Helper()
+	port := binary.BigEndian.Uint16(p[22:])
+	l.must(inNS(l.guests[web], func() error {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.IPPROTO_RAW)
+		if err != nil {
+			return err
+		}
+		defer syscall.Close(fd)
+		for i := range n {
+			binary.BigEndian.PutUint16(p[20:], uint16(1024+i%60000))
+			binary.BigEndian.PutUint16(p[22:], port+uint16(i/60000))
+			if p[9] == syscall.IPPROTO_TCP {
+				sumTCP(p)
+			}
+			if err := syscall.Sendto(fd, p, 0, &syscall.SockaddrInet4{Addr: to.As4()}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// sumTCP sets the checksum of a packet without options (RFC 9293, 3.1).
+func sumTCP(p []byte) {
+	p[36], p[37] = 0, 0
+	sum := uint32(syscall.IPPROTO_TCP + len(p) - 20)
+	for i := 12; i < len(p); i += 2 { // the addresses, and all that follows
+		sum += uint32(binary.BigEndian.Uint16(p[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(p[36:], ^uint16(sum))
+}
+
+// A guest begins more connections than it may: it begins no more, the others do.
+func TestFlood(t *testing.T) {
+	l := seedLab(t)
+	router := l.routerNS(vpcA)
+	l.open(l.guests[web], "10.0.2.10:5432", "10.0.1.10")
+	before, start := l.tracked(router), time.Now()
+	const packets = 60000
+	l.flood(addr("10.0.2.10"), packets)
+	took := time.Since(start)
+	n := l.tracked(router) - before
+	t.Logf("%d packets in %v: %d connections more are tracked, %d dropped", packets, took, n, l.counter(vpcA, dropFlows))
+	if n > maxFlows+maxFlows/10 {
+		t.Errorf("one guest made the router track %d connections, want at most about %d", n, maxFlows)
+	}
+	l.open(l.guests[web2], "10.0.2.10:5432", "10.0.1.11")
+	if n := l.counter(vpcA, dropExceeded(web)); n < packets/2 {
+		t.Errorf("%d drops are counted of the interface, want nearly %d", n, packets-maxFlows)
+	}
+}
+
+// Connections that are closed at once are not counted, but begin at a pace.
+func TestFloodOfClosed(t *testing.T) {
+	l := seedLab(t)
+	router := l.routerNS(vpcA)
+	l.open(l.guests[web], "10.0.2.10:5432", "10.0.1.10")
+	before, start := l.tracked(router), time.Now()
+	const connections = 60000
+	syn := udpPacket(addr("10.0.1.10"), addr("10.0.2.10"), 5432, string(make([]byte, 12)))
+	clear(syn[24:])
+	syn[9], syn[32], syn[33] = syscall.IPPROTO_TCP, 5<<4, 2
+	l.sendEach(syn, connections, addr("10.0.2.10")) // the sender's kernel resets what is answered
+	took, n := time.Since(start), l.tracked(router)-before
+	t.Logf("%d connections in %v: %d more are tracked", connections, took, n)
+	if most := flowBurst + int(took.Seconds()*flowRate) + maxFlows; n > most {
+		t.Errorf("one guest made the router track %d connections, want at most %d", n, most)
+	}
+	l.open(l.guests[web2], "10.0.2.10:5432", "10.0.1.11")
+}
+
+// The machine tracks nothing of what goes over the internet's bridge, and of what
+// goes by it to the real internet what one guest may have.
+func TestFloodOfMachine(t *testing.T) {
+	t.Parallel()
+	l := seedLab(t)
+	l.forwards()
+	l.neighbour("far", "203.0.113.1/24", "203.0.113.10/24")
+	l.vpc(vpcA).Gateway.Internet = true
+	l.set()
+	const packets = 4000
+	for to, most := range map[string]int{"198.51.100.240": 10, "203.0.113.10": maxHostFlows + 200} {
+		before := l.tracked(l.host)
+		l.flood(addr(to), packets)
+		n := l.tracked(l.host) - before
+		t.Logf("%d packets to %s: %d connections more are tracked by the machine", packets, to, n)
+		if n > most {
+			t.Errorf("one guest made the machine track %d connections to %s, want at most %d", n, to, most)
+		}
+	}
+}
