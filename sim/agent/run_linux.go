@@ -94,11 +94,21 @@ func openSole(site sim.Site, eng *engine) (*Agent, error) {
 	return a, nil
 }
 
+// sayMended says that somebody else is at work in the machine.
+func sayMended(resource string, err error) {
+	if err != nil {
+		log.Printf("%s: its rules were changed by somebody else, and could not be put back: %v", resource, err)
+		return
+	}
+	log.Printf("%s: its rules were changed by somebody else, and are put back", resource)
+}
+
 func open(site sim.Site, eng *engine) (*Agent, error) {
 	driver, err := linux.New(linux.Options{
 		Site:   site,
 		Pins:   linux.NewDirPins(filepath.Join(site.RunDir(), "netns"), eng.in),
 		HostNS: eng.netNS,
+		Mended: sayMended,
 	})
 	if err != nil {
 		return nil, err

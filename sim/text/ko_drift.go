@@ -25,6 +25,7 @@ var _ = add(map[string]string{
 	"a route to %s stands in the router of %s, and labsim did not make it":                "%[2]s의 라우터에 labsim이 만들지 않은 %[1]s 라우팅 경로가 있습니다",
 	"subnet %s does not use its route table in the router":                                "라우터에서 서브넷 %s이(가) 자신의 라우팅 테이블을 사용하지 않습니다",
 	"the router of %s has rules of routing that labsim did not make":                      "%s의 라우터에 labsim이 만들지 않은 라우팅 규칙이 있습니다",
+	"the router of %s would pass packets without asking its rules, if they were gone":     "%s의 라우터가 규칙이 사라지면 패킷을 검사 없이 통과시키게 되어 있습니다",
 	"the kernel's setting %s is %s in the router of %s":                                   "%[3]s의 라우터에서 커널 설정 %[1]s이(가) %[2]s입니다",
 	"the router of %s lacks addresses of its own":                                         "%s의 라우터에 자신의 주소 일부가 없습니다",
 	"the members of security group %s are not what they should be in the router":          "라우터에 있는 보안 그룹 %s의 구성원이 정해진 것과 다릅니다",

@@ -36,9 +36,16 @@ func arpTable(site sim.Site, v dataplane.VPC) table {
 	}
 	return table{family: nftables.TableFamilyARP, name: "vpc", counters: []string{dropARP}, sets: []set{own},
 		chains: []chain{{name: "c_arp", hook: arpInput(nftables.ChainPolicyDrop), rules: []rule{
-			newRule(arpSenderIn("eni_arp"), accept),
+			newRule(arpSenderIn("eni_arp"), markPassed, accept),
 			newRule(count(dropARP), drop),
 		}}}}
+}
+
+// edgeARPTable: only labsim's own and the engine's machine are on the bridge, so an
+// edge hears all; but it answers nothing without rules, see gates.go.
+func edgeARPTable() table {
+	return table{family: nftables.TableFamilyARP, name: "igw",
+		chains: []chain{{name: "c_arp", hook: arpInput(nftables.ChainPolicyAccept), rules: []rule{newRule(markPassed)}}}}
 }
 
 // arpInput is the hook of ARP packets that came in. Its number is that of the

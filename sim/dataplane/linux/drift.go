@@ -24,14 +24,9 @@ import (
 // the interfaces that guests hold now, each with its guest's network namespace
 // where that is known: without a guest an interface has no link.
 func (d *Driver) Drift(_ context.Context, joined map[sim.ENIID]*os.File) ([]dataplane.Drift, error) {
-	d.mu.Lock()
-	var all []*router
-	for _, r := range d.routers {
-		all = append(all, r)
-	}
-	d.mu.Unlock()
+	all := d.all()
 	slices.SortFunc(all, func(a, b *router) int { return strings.Compare(string(a.id), string(b.id)) })
-	out, err := d.guardDrift()
+	out, err := d.guard.drift()
 	errs := []error{err}
 	for _, r := range all {
 		found, err := r.drift(joined)
@@ -190,7 +185,7 @@ func (s *survey) gateway() (linked bool, err error) {
 
 func (s *survey) edge(ns netns.NsHandle, eh *netlink.Handle, eth0, outside netlink.Link, g dataplane.Gateway) error {
 	id := string(g.ID)
-	rules, err := s.router.edge.rules.differences(ns, edgeTable(s.want.public, g))
+	rules, err := s.router.edge.rules.differences(ns, edgeTables(s.want.public, g)...)
 	if err != nil {
 		return err
 	}
@@ -208,7 +203,11 @@ func (s *survey) edge(ns netns.NsHandle, eh *netlink.Handle, eth0, outside netli
 	if err != nil {
 		return err
 	}
-	if len(missing)+len(stale) > 0 {
+	shut, open, err := gateDiff(eh)
+	if err != nil {
+		return err
+	}
+	if len(missing)+len(stale)+len(shut)+len(open) > 0 {
 		s.add(id, sim.T("the routes in the edge of internet gateway %s are not what they should be", id))
 	}
 	silent, more, err := proxyDiff(eh, eth0, g)
@@ -273,10 +272,17 @@ func (s *survey) choosing() error {
 	if err != nil {
 		return err
 	}
+	missing, more, err := gateDiff(s.h)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		s.add(string(s.id), sim.T("the router of %s would pass packets without asking its rules, if they were gone", string(s.id)))
+	}
 	for _, n := range want {
 		s.add(string(n), sim.T("subnet %s does not use its route table in the router", string(n)))
 	}
-	if len(want) == 0 && len(stale) > 0 {
+	if len(want)+len(missing) == 0 && len(stale)+len(more) > 0 {
 		s.add(string(s.id), sim.T("the router of %s has rules of routing that labsim did not make", string(s.id)))
 	}
 	return nil

@@ -62,6 +62,7 @@ func (x *damage) dropRule(chain, counter string) {
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	l := seedLab(t)
+	l.ignore()
 	x := &damage{lab: l, vpcTable: &nftables.Table{Family: nftables.TableFamilyINet, Name: "vpc"},
 		igwTab: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: "igw"}}
 	var err error
@@ -140,6 +141,20 @@ func TestDrift(t *testing.T) {
 			r.Family, r.Priority, r.Mark, r.Table = netlink.FAMILY_V4, rulePriority, subnetOffset+1, tableOffset+2
 			x.must(x.rh.RuleDel(r))
 		}, want: "subnet subnet-0pub does not use its route table"},
+		{name: "what asks for a mark", do: func() { x.must(deleteRule(x.rh, gates()[2])) },
+			want: "would pass packets without asking its rules"},
+		{name: "a routing rule more", do: func() {
+			r := netlink.NewRule()
+			r.Family, r.Priority, r.Table = netlink.FAMILY_V4, 1, unix.RT_TABLE_MAIN
+			x.must(x.rh.RuleAdd(r))
+		}, want: "rules of routing that labsim did not make"},
+		{name: "ARP rules", do: func() {
+			x.nft(x.router, func(c *nftables.Conn) { c.DelTable(&nftables.Table{Family: nftables.TableFamilyARP, Name: "vpc"}) })
+		}, want: "the rules of " + string(vpcA) + " are gone"},
+		{name: "what counts connections", do: func() {
+			x.nft(x.router, func(c *nftables.Conn) { c.FlushChain(chain(allowedChain)) })
+		}, want: "the rules that every packet of " + string(vpcA) + " meets (allowed)"},
+		{name: "the edge's marks", do: func() { x.must(deleteRule(x.eh, gates()[2])) }, want: "the routes in the edge"},
 		{name: "forwarding", do: func() { _, err := setSysctls(x.router, sysctl{"net/ipv4/ip_forward", "0"}); x.must(err) },
 			want: "accept_redirects is 1 in the router", least: true}, // the kernel ties it to ip_forward,
 		{name: "an address of the router", do: func() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ import (
 	"labsim/sim/dataplane"
 )
 
-// Options of a Driver; all are required.
+// Options of a Driver; all but Mended are required.
 type Options struct {
 	Site sim.Site
 	// Pins holds the routers, under their VPC's id.
@@ -28,6 +29,9 @@ type Options struct {
 	// HostNS opens the engine's network namespace, where the engine expects the
 	// guest's end of an interface; the driver closes what it gets.
 	HostNS func() (netns.NsHandle, error)
+	// Mended is told whose rules somebody else had changed and were put back at
+	// once, or why they could not be; nil: nobody is told.
+	Mended func(resource string, err error)
 }
 
 // Driver is the dataplane.Driver of Linux. It may be called concurrently: what
@@ -35,9 +39,7 @@ type Options struct {
 type Driver struct {
 	o       Options
 	setting sync.Mutex // one Set or Clear at a time
-	// Guarded by setting; guarding is the guard that is to stand, nil: none.
-	guard    ruleState
-	guarding *table
+	guard   guard
 
 	mu      sync.Mutex // guards what follows, never held across I/O
 	routers map[sim.VPCID]*router
@@ -46,6 +48,8 @@ type Driver struct {
 	// writes counts changes made to the kernel. A Set that finds everything as
 	// it should be makes none.
 	writes atomic.Int64
+	// blind: rules that somebody else changes are left to the next Set.
+	blind atomic.Bool
 }
 
 var _ dataplane.Driver = (*Driver)(nil)
@@ -61,7 +65,9 @@ func New(o Options) (*Driver, error) {
 	if o.Site == "" || o.Pins == nil || o.HostNS == nil {
 		return nil, errors.New("dataplane: site, pins and host namespace are required")
 	}
-	return &Driver{o: o, routers: make(map[sim.VPCID]*router)}, nil
+	d := &Driver{o: o, routers: make(map[sim.VPCID]*router)}
+	d.guard.d = d
+	return d, nil
 }
 
 // Set implements dataplane.Driver. The error joins what could not be
@@ -119,6 +125,13 @@ func (d *Driver) router(id sim.VPCID) *router {
 	return r
 }
 
+// all returns the routers, in no order.
+func (d *Driver) all() []*router {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Values(d.routers))
+}
+
 // removeOthers removes the routers that keep doesn't want, those of an earlier
 // process included.
 func (d *Driver) removeOthers(ctx context.Context, keep func(sim.VPCID) bool) error {
@@ -159,7 +172,21 @@ func (d *Driver) Clear(ctx context.Context) error {
 	if err := d.removeOthers(ctx, func(sim.VPCID) bool { return false }); err != nil {
 		return err
 	}
-	return d.removeHostTable()
+	return d.guard.remove()
+}
+
+// Close ends the watch over the rules, and leaves what stands in the kernel. A Driver
+// of an earlier process must not mend what a later one makes.
+func (d *Driver) Close() {
+	d.blind.Store(true)
+	d.guard.mu.Lock()
+	d.guard.unwatch()
+	d.guard.mu.Unlock()
+	for _, r := range d.all() {
+		r.mu.Lock()
+		r.unwatch()
+		r.mu.Unlock()
+	}
 }
 
 // Join makes the interface, replacing what is left of an earlier one, and
@@ -243,17 +270,11 @@ type Status struct {
 
 // Status looks at all routers of the held config.
 func (d *Driver) Status(context.Context) (Status, error) {
-	d.mu.Lock()
-	var all []*router
-	for _, r := range d.routers {
-		all = append(all, r)
-	}
-	d.mu.Unlock()
 	var s Status
 	machine, err := d.machine()
 	s.Machine = machine
 	errs := []error{err}
-	for _, r := range all {
+	for _, r := range d.all() {
 		links, gateway, err := r.status()
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, about(string(r.id), err))

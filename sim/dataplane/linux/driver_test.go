@@ -426,6 +426,7 @@ func TestJoinIsRepeatable(t *testing.T) {
 func TestSetMends(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
+	l.ignore()
 	l.config.VPCs = []dataplane.VPC{twinVPC()}
 	l.set()
 	l.guest(bWeb)

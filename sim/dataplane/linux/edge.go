@@ -43,10 +43,16 @@ var (
 type edge struct {
 	ns      string // which one
 	rules   ruleState
+	watch   *watch                    // of the rules; nil: none yet
 	publics map[netip.Addr]netip.Addr // public to private, as translated now; nil: unknown
 	pid     int
 	moved   []netip.Addr // to be announced
 	inForce bool
+}
+
+// edgeTables are all of an edge's.
+func edgeTables(public netip.Prefix, g dataplane.Gateway) []table {
+	return []table{edgeTable(public, g), edgeARPTable()}
 }
 
 // edgeTable translates 1:1, and passes nothing but what it translates.
@@ -60,6 +66,8 @@ func edgeTable(public netip.Prefix, g dataplane.Gateway) table {
 		own.add(addrElement(p.Private))
 	}
 	return table{family: nftables.TableFamilyIPv4, name: "igw", sets: append([]set{in, out, own}, nearSets()...), chains: []chain{
+		{name: "c_mark", hook: base(nftables.ChainTypeFilter, "prerouting", nftables.ChainHookPrerouting, -150, nftables.ChainPolicyAccept),
+			rules: []rule{newRule(markPassed)}},
 		// The edge itself answers nothing but ARP.
 		{name: "c_in", hook: base(nftables.ChainTypeFilter, "input", nftables.ChainHookInput, 0, nftables.ChainPolicyDrop),
 			rules: []rule{newRule(iif("lo"), accept)}},
@@ -128,14 +136,28 @@ var edgeSysctls = append([]sysctl{
 func (r *router) gateway(h *netlink.Handle) error {
 	g := r.want.vpc.Gateway
 	if g == nil || g.PID == 0 {
-		r.edge = edge{}
+		r.forgetEdge()
 		return about(string(r.id), r.detach(h))
 	}
 	if err := r.attach(h, *g); err != nil {
-		r.edge = edge{}
+		r.forgetEdge()
 		return about(string(g.ID), errors.Join(err, r.detach(h)))
 	}
 	return nil
+}
+
+// forgetEdge drops what is known of the edge.
+func (r *router) forgetEdge() {
+	r.edge.watch.close()
+	r.edge = edge{}
+}
+
+// watchEdge has the edge's rules put back as soon as somebody else changes them.
+func (r *router) watchEdge(ns netns.NsHandle) (err error) {
+	if r.edge.watch == nil && !r.d.blind.Load() {
+		r.edge.watch, err = watchRules(ns, r.mendEdge)
+	}
+	return err
 }
 
 func (r *router) detach(h *netlink.Handle) error {
@@ -165,7 +187,8 @@ func (r *router) attach(h *netlink.Handle, g dataplane.Gateway) error {
 		return err
 	}
 	if id := ns.UniqueId(); r.edge.ns != id {
-		r.edge = edge{ns: id}
+		r.forgetEdge()
+		r.edge.ns = id
 	}
 	inside, outside := pairOf(h, eh)
 	fresh := inside == nil
@@ -179,7 +202,10 @@ func (r *router) attach(h *netlink.Handle, g dataplane.Gateway) error {
 	if err := r.edgeSysctls(ns, edgeSysctls...); err != nil {
 		return err
 	}
-	if err := r.wrote(r.edge.rules.apply(ns, edgeTable(r.want.public, g))); err != nil {
+	if err := r.wrote(r.edge.rules.apply(ns, edgeTables(r.want.public, g)...)); err != nil {
+		return err
+	}
+	if err := errors.Join(r.setGates(eh), r.watchEdge(ns)); err != nil {
 		return err
 	}
 	if fresh {

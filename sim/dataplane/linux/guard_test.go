@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -87,6 +88,7 @@ func (l *lab) guardStands() bool {
 func TestInternet(t *testing.T) {
 	t.Parallel()
 	l := seedLab(t)
+	l.ignore()
 	l.forwards()
 	far := l.neighbour("far", "203.0.113.1/24", "203.0.113.10/24") // knows no way to the public range
 	lan := l.neighbour("lan", "10.77.0.1/24", "10.77.0.10/24")
@@ -173,6 +175,12 @@ func TestInternet(t *testing.T) {
 	if found, err := l.d.Drift(context.Background(), nil); err != nil || len(found) != 1 || !strings.Contains(found[0].What.String(), site.HostTable()) {
 		t.Errorf("the guard is gone, and drift says %v, %v", found, err)
 	}
+	before = arrived()
+	l.closed(web, "203.0.113.10:80") // by routing
+	l.closed(l.peer, "10.77.0.10:80")
+	if n := arrived() - before; n != 0 {
+		t.Errorf("without the guard %d packets came to the internet", n)
+	}
 	l.set()
 	if found, err := l.d.Drift(context.Background(), nil); err != nil || len(found) > 0 || !l.guardStands() {
 		t.Errorf("mended, drift says %v, %v; guard stands: %v", found, err, l.guardStands())
@@ -194,9 +202,28 @@ func TestInternet(t *testing.T) {
 	l.set()
 	l.restart()
 	l.must(l.d.Clear(context.Background()))
-	if l.guardStands() {
-		t.Error("Clear left the guard")
+	if gates, err := gatesOf(l.handle(l.host), site); err != nil || len(gates) > 0 || l.guardStands() {
+		t.Errorf("Clear left the guard, or rules of routing: %v, %v", gates, err)
 	}
+}
+
+// A guard that somebody removes is back at once.
+func TestGuardIsMended(t *testing.T) {
+	t.Parallel()
+	l := seedLab(t)
+	l.forwards()
+	far := l.neighbour("far", "203.0.113.1/24", "203.0.113.10/24")
+	l.serve(far, ":80")
+	l.vpc(vpcA).Gateway.Internet = true
+	l.set()
+	start := time.Now()
+	(&damage{lab: l}).nft(l.host, func(c *nftables.Conn) {
+		c.DelTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: site.HostTable()})
+	})
+	l.eventually("the guard is back", l.guardStands)
+	t.Logf("the guard was back after %v", time.Since(start).Round(100*time.Microsecond))
+	l.open(l.guests[web], "203.0.113.10:80", "203.0.113.1")
+	l.closed(l.guests[web], "203.0.113.1:80")
 }
 
 // Where the guard can't be made to stand, no gateway is opened.

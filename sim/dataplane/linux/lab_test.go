@@ -69,6 +69,7 @@ type lab struct {
 	peer   netns.NsHandle // 198.51.100.240
 	guests map[sim.ENIID]netns.NsHandle
 	config dataplane.Config
+	blind  bool // who changes rules isn't noticed
 }
 
 func newLab(t testing.TB) *lab {
@@ -97,10 +98,20 @@ func newLab(t testing.TB) *lab {
 
 // restart replaces the driver by a new one, as when the agent starts again.
 func (l *lab) restart() {
+	if l.d != nil {
+		l.d.Close()
+	}
 	d, err := New(Options{Site: site, Pins: NewDirPins(l.dir, nil),
 		HostNS: func() (netns.NsHandle, error) { return dup(l.host) }})
 	l.must(err)
 	l.d = d
+	l.d.blind.Store(l.blind)
+}
+
+// ignore leaves rules that somebody else changes to the next Set.
+func (l *lab) ignore() {
+	l.blind = true
+	l.d.blind.Store(true)
 }
 
 func dup(ns netns.NsHandle) (netns.NsHandle, error) {

@@ -17,13 +17,14 @@ import (
 
 // The way of a packet through the router's tables:
 //
+//	rules 10 to 30: see gates.go
 //	rule 200, by the mark of the subnet: the subnet's route table
 //	    the VPC's own blocks: throw, that is, go on with the main table
 //	    the routes of the table
 //	    default, metric 9999: no route
 //	main: a /32 for each interface; the rest of the VPC's blocks: blackhole
 //
-// What comes from the gateway has no mark. A packet without a route is sent to
+// What comes from the gateway has a mark that chooses no table. A packet without a route is sent to
 // lo and dropped, with a count, on the way: a blackhole would not count it.
 const (
 	rulePriority   = 200

@@ -30,6 +30,7 @@ type router struct {
 	want  *desired // nil: not in the config
 	done  *desired // what was programmed without an error
 	rules ruleState
+	watch *watch // of the rules; nil: none yet
 	edge  edge
 	// owners says which interface last had an address; adopted: the namespace is
 	// older than this process, so any address may have had another owner.
@@ -94,16 +95,19 @@ func (r *router) base() error {
 	if err := r.wrote(r.rules.apply(r.ns, r.tables()...)); err != nil {
 		return err
 	}
-	n, err := setSysctls(r.ns, slices.Concat(flowSysctls, routerSysctls)...)
-	r.d.writes.Add(int64(n))
-	if err != nil {
-		return err
-	}
 	h, err := r.handle()
 	if err != nil {
 		return err
 	}
 	defer h.Close()
+	if err := errors.Join(r.setGates(h), r.watchRouter()); err != nil {
+		return err
+	}
+	n, err := setSysctls(r.ns, slices.Concat(flowSysctls, routerSysctls)...)
+	r.d.writes.Add(int64(n))
+	if err != nil {
+		return err
+	}
 	return r.addresses(h)
 }
 
@@ -155,12 +159,28 @@ func (r *router) open(create bool) error {
 	return nil
 }
 
+// watchRouter has the rules put back as soon as somebody else changes them.
+func (r *router) watchRouter() (err error) {
+	if r.watch == nil && !r.d.blind.Load() {
+		r.watch, err = watchRules(r.ns, r.mend)
+	}
+	return err
+}
+
+// unwatch ends that, for the edge, too: a watch keeps its namespace alive.
+func (r *router) unwatch() {
+	r.watch.close()
+	r.watch = nil
+	r.forgetEdge()
+}
+
 // forget drops what is known of the namespace.
 func (r *router) forget() {
+	r.unwatch()
 	if r.ns.IsOpen() {
 		r.ns.Close()
 	}
-	r.ns, r.rules, r.edge, r.done = netns.None(), ruleState{}, edge{}, nil
+	r.ns, r.rules, r.done = netns.None(), ruleState{}, nil
 	clear(r.owners)
 }
 

@@ -104,6 +104,7 @@ func interfaceSets(site sim.Site, v dataplane.VPC) []set {
 			pub.add(addrElement(p.Private))
 		}
 	}
+	mark.add(markElement(0, passed)) // the gateway's link
 	for _, s := range v.Subnets {
 		mark.add(markElement(deviceGroup(s), subnetMark(s)))
 	}
@@ -141,7 +142,8 @@ func spoofChain(v dataplane.VPC) chain {
 	return c
 }
 
-// markChain marks packets with their subnet, which chooses the route table.
+// markChain marks packets with their subnet, which chooses the route table. What has
+// no mark goes nowhere: see gates.go.
 func markChain() chain {
 	return chain{name: "c_mark",
 		hook:  base(nftables.ChainTypeFilter, "prerouting", nftables.ChainHookPrerouting, -150, nftables.ChainPolicyAccept),
