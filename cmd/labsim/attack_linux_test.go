@@ -27,6 +27,9 @@ var attackTests = []struct {
 	{name: "console flood", run: consoleFlood},
 	{name: "etc filled", run: etcFilled},
 	{name: "memory filled", run: memoryFilled},
+	{name: "false neighbours", run: falseNeighbours},
+	{name: "flushed rules", run: flushedRules},
+	{name: "many connections", long: true, run: manyConnections},
 }
 
 // TestAttacks has root of a guest attack the agent, control, the machine and other

@@ -100,8 +100,8 @@ const (
 
 func nearSets() []set {
 	return []set{
-		dynamicSet("near", "ipv4_addr", nftables.TypeIPAddr, nearMost, nearTime), // sent to lately
-		dynamicSet("asking", "ipv4_addr", nftables.TypeIPAddr, 65535, nearTime),  // by whom
+		dynamicSet("near", "ipv4_addr", nftables.TypeIPAddr, nearMost, nearTime),     // sent to lately
+		dynamicSet("asking", "ipv4_addr", nftables.TypeIPAddr, maxSources, nearTime), // by whom
 	}
 }
 

@@ -53,14 +53,13 @@ const (
 // counted, and who is over the limit at this moment. exceeded counts by interface
 // what was dropped.
 func flowSets() []set {
-	const sources = 65535
 	return []set{
-		dynamicSet("flows", "ifname", nftables.TypeIFName, sources, 0),
-		dynamicSet("over", "ifname", nftables.TypeIFName, sources, overPause),
-		dynamicSet("exceeded", "ifname", nftables.TypeIFName, sources, 0),
-		dynamicSet("rate", "ifname", nftables.TypeIFName, sources, 0),
-		dynamicSet("flows_outside", "ipv4_addr", nftables.TypeIPAddr, sources, 0),
-		dynamicSet("over_outside", "ipv4_addr", nftables.TypeIPAddr, sources, overPause),
+		dynamicSet("flows", "ifname", nftables.TypeIFName, maxSources, 0),
+		dynamicSet("over", "ifname", nftables.TypeIFName, maxSources, overPause),
+		dynamicSet("exceeded", "ifname", nftables.TypeIFName, maxSources, 0),
+		dynamicSet("rate", "ifname", nftables.TypeIFName, maxSources, 0),
+		dynamicSet("flows_outside", "ipv4_addr", nftables.TypeIPAddr, maxSources, 0),
+		dynamicSet("over_outside", "ipv4_addr", nftables.TypeIPAddr, maxSources, overPause),
 		dynamicSet("flows_vpc", "nf_proto", nftables.TypeNFProto, 1, 0),
 		dynamicSet("over_vpc", "nf_proto", nftables.TypeNFProto, 1, overPause),
 	}

@@ -47,7 +47,7 @@ func hostTable(site sim.Site, public netip.Prefix, internet bool) table {
 	t := table{family: nftables.TableFamilyIPv4, name: site.HostTable(), chains: []chain{c}}
 	if internet {
 		t.counters = []string{refusedMachine, refusedRange, refusedFlows}
-		t.sets = []set{dynamicSet("flows", "ipv4_addr", nftables.TypeIPAddr, 65535, 0), dynamicSet("rate", "ipv4_addr", nftables.TypeIPAddr, 65535, 0)}
+		t.sets = []set{dynamicSet("flows", "ipv4_addr", nftables.TypeIPAddr, maxSources, 0), dynamicSet("rate", "ipv4_addr", nftables.TypeIPAddr, maxSources, 0)}
 		t.chains = append(t.chains, guardChain(site, public))
 	}
 	return t

@@ -93,6 +93,10 @@ func nameAddrMACElement(n string, a netip.Addr, mac net.HardwareAddr) element {
 	return element{text: n + " . " + a.String() + " . " + mac.String(), key: slices.Concat(ifname(n), a.AsSlice(), padded)}
 }
 
+// maxSources is how many interfaces or addresses are told apart. The kernel takes
+// memory for that many at once, 16 bytes each.
+const maxSources = 1024
+
 // dynamicSet is a set that rules fill.
 func dynamicSet(name, kind string, key nftables.SetDatatype, size uint32, timeout time.Duration) set {
 	text := fmt.Sprintf("type %s; size %d; flags dynamic", kind, size)
