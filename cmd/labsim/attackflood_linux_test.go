@@ -8,19 +8,20 @@ import (
 	"time"
 )
 
-// attackFloods connects more often than the agent has descriptors to what every
-// guest can reach of it. The agent holds a few of these connections, and serves
-// other guests, Docker and control as before.
+// attackFloods connects without end to what every guest can reach of the agent: to
+// its socket more often than the agent has descriptors, to its services as often as
+// the packets that an interface may send them allow in some seconds. The agent holds
+// a few of these connections, and serves other guests, Docker and control as before.
 func attackFloods(u *user) {
 	for _, c := range []struct {
 		network, address string
-		most             int
+		count, most      int
 	}{
-		{"tcp", "169.254.169.254:80", 64},
-		{"tcp", "169.254.169.253:53", 64},
-		{"unix", "/.labsim/agent.sock", 4},
+		{"tcp", "169.254.169.254:80", 2000, 64},
+		{"tcp", "169.254.169.253:53", 2000, 64},
+		{"unix", "/.labsim/agent.sock", 12000, 4},
 	} {
-		stop := u.flood("web", c.network, c.address, 12000)
+		stop := u.flood("web", c.network, c.address, c.count)
 		u.repelled(`failed 0, median`, "db", "metadata", "100")
 		if held := stop(); held > c.most {
 			u.t.Errorf("%d connections of one guest to %s stay open, want %d at most", held, c.address, c.most)
@@ -30,9 +31,9 @@ func attackFloods(u *user) {
 	// A guest that starts meanwhile has its volume mounted, its metadata read and its
 	// first process connected.
 	var stops []func() int
-	for _, a := range [][2]string{{"tcp", "169.254.169.254:80"}, {"unix", "/.labsim/agent.sock"}} {
-		stops = append(stops, u.flood("web", a[0], a[1], 12000))
-	}
+	stops = append(stops,
+		u.flood("web", "tcp", "169.254.169.254:80", 2000),
+		u.flood("web", "unix", "/.labsim/agent.sock", 12000))
 	u.must(0, ``, "reboot", "db")
 	u.comesBack("db", `/data`)
 	for _, stop := range stops {

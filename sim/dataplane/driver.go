@@ -24,9 +24,10 @@ type Counter struct {
 	// ID is a security group rule's id, or "drop:" + ENI + ":ingress|egress" for
 	// packets that no rule of the interface's groups allowed, or "drop:" + ENI +
 	// ":connection-tracking" for those that would have begun more connections than
-	// an interface may have, or "drop:" + reason (connection-tracking, spoofed, forged-arp, no-route, no-public-address, source-dest-check,
-	// invalid, router: for an address that the router doesn't answer on) for the
-	// VPC's own.
+	// an interface may have, or "drop:" + reason (connection-tracking, spoofed, forged-arp, no-route,
+	// no-public-address, source-dest-check, invalid, router: for an address that the
+	// router doesn't answer on, link-local: more packets for metadata and DNS than an
+	// interface may send) for the VPC's own.
 	ID      string
 	Packets uint64
 	Bytes   uint64

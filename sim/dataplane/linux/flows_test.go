@@ -4,6 +4,7 @@ package linux
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -91,6 +92,56 @@ func TestFlood(t *testing.T) {
 	l.open(l.guests[web2], "10.0.2.10:5432", "10.0.1.11")
 	if n := l.counter(vpcA, dropExceeded(web)); n < packets/2 {
 		t.Errorf("%d drops are counted of the interface, want nearly %d", n, packets-maxFlows)
+	}
+}
+
+// A guest asks the resolver far more often than it may, from one port, which is one
+// connection: few of its packets arrive, and those of another guest do.
+func TestFloodOfServices(t *testing.T) {
+	l := seedLab(t)
+	var dns net.PacketConn
+	l.must(l.d.In(vpcA, func() (err error) { dns, err = net.ListenPacket("udp4", "10.0.0.2:53"); return }))
+	ask := func(from netns.NsHandle, question string, n int) {
+		l.must(inNS(from, func() error {
+			c, err := net.Dial("udp4", "10.0.0.2:53")
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			for ; n > 0 && err == nil; n-- {
+				_, err = c.Write([]byte(question))
+			}
+			return err
+		}))
+	}
+	asked := make(chan string, 1)
+	go func() {
+		defer close(asked)
+		for b := make([]byte, 64); ; {
+			n, _, err := dns.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			if string(b[:n]) == "query" {
+				asked <- "query"
+			}
+		}
+	}()
+	const packets = 30000
+	start, drops := time.Now(), l.counter(vpcA, dropServices)
+	ask(l.guests[web], "flood", packets)
+	most := servicePackets + int(time.Since(start).Seconds()*servicePackets) + 1
+	if n := packets - int(l.counter(vpcA, dropServices)-drops); n > most {
+		t.Errorf("%d of one guest's %d packets arrive, want %d at most", n, packets, most)
+	}
+	ask(l.guests[web2], "query", 1)
+	select {
+	case <-asked:
+	case <-time.After(30 * time.Second):
+		t.Error("another guest's question does not arrive")
+	}
+	dns.Close()
+	for range asked {
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	dropSrcDest  = "drop:source-dest-check"
 	dropInvalid  = "drop:invalid"
 	dropRouter   = "drop:router" // for an address of the router itself
+	dropServices = "drop:link-local"
 )
 
 func dropIngress(e sim.ENIID) string { return "drop:" + string(e) + ":ingress" }
@@ -44,12 +45,13 @@ const (
 // public range, whose first address is the engine's host.
 func ruleset(site sim.Site, public netip.Prefix, v dataplane.VPC) table {
 	t := table{family: nftables.TableFamilyINet, name: "vpc",
-		counters: []string{dropSpoofed, dropNoRoute, dropNoPublic, dropSrcDest, dropInvalid, dropRouter, dropFlows}}
+		counters: []string{dropSpoofed, dropNoRoute, dropNoPublic, dropSrcDest, dropInvalid, dropRouter, dropServices, dropFlows}}
 	groups := make(map[sim.SecurityGroupID]bool)
 	for _, g := range v.Groups {
 		groups[g.ID] = true
 	}
 	t.sets = append(interfaceSets(site, v), flowSets()...)
+	t.sets = append(t.sets, dynamicSet("services", "ifname", nftables.TypeIFName, maxSources, 0))
 	for _, g := range v.Groups {
 		t.sets = append(t.sets, memberSet(g))
 	}
@@ -150,6 +152,13 @@ func markChain() chain {
 		rules: []rule{newRule(markByGroup("subnet_mark"))}}
 }
 
+// What one interface may send to the router's own services, metadata and DNS, in a
+// second and at once: what EC2 has (EC2 User Guide, "Query instance metadata", and
+// VPC User Guide, "DNS quotas"; its counter is linklocal_allowance_exceeded). Packets
+// are counted, not connections: those of one port are one connection, and who asks
+// from one port would fill the socket that its whole VPC shares.
+const servicePackets = 1024
+
 // localChain: what the router itself answers, which no security group governs.
 // Other addresses of the router, a subnet's first one for instance, don't answer,
 // as on AWS.
@@ -158,6 +167,7 @@ func localChain(v dataplane.VPC) chain {
 	c.rules = []rule{
 		newRule(iif("lo"), accept),
 		newRule(iif(gatewayLink), count(dropRouter), drop),
+		newRule(note(keyIif, "services", overRate(servicePackets, servicePackets)), count(dropServices), drop),
 		newRule(established, accept),
 		newRule(invalid, count(dropInvalid), drop),
 		newRule(daddr(netip.PrefixFrom(sim.MetadataAddr, 32)), protocol(sim.ProtocolTCP), dports(80, 80), goTo(allowedChain)),
