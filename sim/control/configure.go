@@ -287,6 +287,25 @@ func (k *configurer) repair(ctx context.Context) error {
 	return err
 }
 
+// tryAgain hands the config over at once if something was wrong with it. What the
+// agent has said of it until then is forgotten.
+func (k *configurer) tryAgain() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.problem == "" {
+		return
+	}
+	k.problem, k.heldBy = "", 0
+	k.retryAt, k.wait = time.Time{}, 0
+	said := &k.state.Report
+	said.Version, said.Errors = 0, nil // of no config: the next answer is newer
+	said.Volumes = slices.Clone(said.Volumes)
+	for i := range said.Volumes {
+		said.Volumes[i].Error = ""
+	}
+	k.touch()
+}
+
 // firstProblem says what the agent could not do, or "".
 func firstProblem(r dataplane.Report) string {
 	if len(r.Errors) == 0 {

@@ -198,6 +198,18 @@ func (r *reconciler) succeeded(what string) {
 	delete(r.failed, what)
 }
 
+// tryAgain forgets what has failed, so that it is tried at once, and is a problem
+// only if it fails again: who gives a command may have put right what was in the
+// way, as a full disk, and is not to be told of what was wrong before.
+func (r *reconciler) tryAgain() {
+	r.mu.Lock()
+	clear(r.failed)
+	r.mu.Unlock()
+	r.config.tryAgain()
+	r.status.forget()
+	r.poke()
+}
+
 // do carries out one step.
 func (r *reconciler) do(ctx context.Context, x plan.Step, run string) error {
 	switch x.Kind {

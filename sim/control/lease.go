@@ -43,6 +43,7 @@ func (s *server) serveLease(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, "%s", by)
 		return
 	}
+	s.reconciler.tryAgain() // before the holder reads what is wrong
 	conn, from, err := accept(w)
 	if err != nil {
 		s.lease.release()

@@ -36,6 +36,7 @@ type fakeAgent struct {
 	shutdowns []string
 	reports   chan dataplane.Report
 	files     []dataplane.VolumeStatus // that it has whatever the config says
+	errors    []dataplane.Problem      // of every config
 }
 
 func dialAgent(t *testing.T, dir string, hold chan struct{}, files ...dataplane.VolumeStatus) *fakeAgent {
@@ -84,8 +85,9 @@ func (a *fakeAgent) serveConfig(w http.ResponseWriter, r *http.Request) {
 	}
 	a.mu.Lock()
 	a.sets = append(a.sets, &c)
+	report := dataplane.Report{Version: c.Version, Volumes: a.files, Errors: a.errors}
 	a.mu.Unlock()
-	json.NewEncoder(w).Encode(dataplane.Report{Version: c.Version, Volumes: a.files})
+	json.NewEncoder(w).Encode(report)
 }
 
 func (a *fakeAgent) serveReports(w http.ResponseWriter, r *http.Request) {
@@ -194,6 +196,57 @@ func TestAgentComesBack(t *testing.T) {
 	b.converged()
 	if len(second.configs()) == 0 {
 		t.Error("the agent that came back was given no config")
+	}
+}
+
+// fails is what the agent says of every config from now on.
+func (a *fakeAgent) fails(errors ...dataplane.Problem) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.errors = errors
+}
+
+// lease begins a command, and returns what ends it.
+func (b *box) lease() (end func()) {
+	b.t.Helper()
+	var conn net.Conn
+	b.eventually("the site is free", func() bool {
+		resp, c, _ := b.raw("lease?holder=test")
+		conn = c
+		return resp.StatusCode == http.StatusSwitchingProtocols
+	})
+	return func() { conn.Close() }
+}
+
+// A command that begins is told of what is wrong now, not of what was: the disk
+// that was full may have been cleared for it.
+func TestCommandTriesAgain(t *testing.T) {
+	o, dir := withAgent(t)
+	b := start(t, o)
+	a := dialAgent(t, dir, nil)
+	full := dataplane.Problem{Resource: "vol-1", Message: sim.NoSpace}
+	a.fails(full)
+	b.network()
+	problems := func() []Problem {
+		var s Status
+		b.get("status", &s)
+		return s.Problems
+	}
+	b.eventually("pauses between the tries become long", func() bool { return len(a.configs()) >= 4 && len(problems()) > 0 })
+
+	end := b.lease()
+	b.eventually("what is still wrong is said again", func() bool { return len(problems()) > 0 })
+	end()
+
+	a.fails()
+	tries := len(a.configs())
+	defer b.lease()()
+	if left := problems(); len(left) > 0 {
+		t.Errorf("a command that begins is told of %v", left)
+	}
+	b.converged()
+	if len(a.configs()) == tries {
+		t.Error("the config was not handed over again")
 	}
 }
 

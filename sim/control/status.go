@@ -75,6 +75,14 @@ func (b *statusBoard) engineError(err error) {
 	b.set(s)
 }
 
+// forget says that what was wrong is tried again; the rest stays as it was.
+func (b *statusBoard) forget() {
+	if s, _ := b.get(); len(s.Problems) > 0 {
+		s.Current, s.Converged, s.Problems = false, false, nil
+		b.set(s)
+	}
+}
+
 // summary makes a status out of a pass.
 func (r *reconciler) summary(s *world.State, result plan.Result) Status {
 	out := Status{Version: uint64(s.Version)}
