@@ -23,6 +23,8 @@ func TestUpgrade(t *testing.T) {
 	agent, control := u.process("agent"), u.process("control")
 	for _, name := range []string{"web", "db"} {
 		u.background(name, "nc -u -l -k -p 9000 > /received")
+		// A datagram that is refused ends its sender, as nc does.
+		u.must(0, ``, "exec", name, "--", "sh", "-c", "until grep -q :2328 /proc/net/udp*; do sleep 0.01; done") // 9000
 	}
 	u.background("web", "n=0; while [ ! -e /stop ]; do n=$((n+1)); echo $n; sleep 0.005; done | tee /sent | nc -u 10.0.2.10 9000")
 	outside := u.datagrams(u.web() + ":9000")
