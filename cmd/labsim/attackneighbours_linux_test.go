@@ -23,7 +23,7 @@ func (u *user) router() string {
 }
 
 // falseNeighbours has a guest fill the table of neighbours that all of the machine
-// share. Off its own subnet: there its own kernel asks.
+// share: its router, its edge, and its own kernel in its own subnet.
 func falseNeighbours(u *user) {
 	router, edge := u.router(), "/proc/"+u.pid("edge")+"/ns/net"
 	before := neighbours(u, edge)
@@ -34,6 +34,11 @@ func falseNeighbours(u *user) {
 	u.repelled(`sent \d`, "web", "scan", "10.0.128.0/18")
 	if n := neighbours(u, router); n != 0 {
 		u.t.Errorf("a scan of the VPC made the router ask for %d neighbours", n)
+	}
+	own := "/proc/" + u.pid("web") + "/ns/net"
+	u.repelled(`sent \d`, "web", "scan", "10.0.1.0/24")
+	if n := neighbours(u, own); n > 3 {
+		u.t.Errorf("a scan of its own subnet made the guest's kernel ask for %d neighbours, want the router alone", n)
 	}
 	public := netip.PrefixFrom(netip.MustParseAddr(u.web()), 24).Masked()
 	u.repelled(`sent \d`, "web", "scan", public.String())

@@ -146,9 +146,13 @@ func (g *guests) serve(c net.Conn) error {
 		return err
 	}
 	defer p.close()
-	id, err := g.instanceOf(p)
+	eni, err := g.interfaceOf(p)
 	if err != nil {
 		return err
+	}
+	id := eni.Instance
+	if err := g.a.narrow(p.net, eni.ID); err != nil {
+		g.a.provoked.Printf("%s: %v", id, err) // it is a bound of the whole machine, not of who may be heard
 	}
 	pace := g.paceOf(id)
 	if !pace.connects.Allow() {
@@ -173,8 +177,9 @@ func (g *guests) serve(c net.Conn) error {
 	return nil
 }
 
-// instanceOf finds the interface whose sandbox is the peer's network namespace.
-func (g *guests) instanceOf(p *peer) (sim.InstanceID, error) {
+// interfaceOf finds the interface whose sandbox is the peer's network namespace; it
+// is an instance's.
+func (g *guests) interfaceOf(p *peer) (dataplane.ENI, error) {
 	held := g.a.held()
 	for id, sandbox := range g.a.records.joined() {
 		ino, err := g.a.engine.inode(sandbox)
@@ -183,11 +188,11 @@ func (g *guests) instanceOf(p *peer) (sim.InstanceID, error) {
 		}
 		eni, ok := held.eni(id)
 		if !ok || eni.Instance == "" {
-			return "", fmt.Errorf("container %.12s holds %s, which belongs to no instance", p.container, id)
+			return eni, fmt.Errorf("container %.12s holds %s, which belongs to no instance", p.container, id)
 		}
-		return eni.Instance, nil
+		return eni, nil
 	}
-	return "", fmt.Errorf("container %.12s holds no network interface of labsim", p.container)
+	return dataplane.ENI{}, fmt.Errorf("container %.12s holds no network interface of labsim", p.container)
 }
 
 // greet reads the guest's first line and begins the session.

@@ -22,7 +22,10 @@ func (a *Agent) networkHooks() map[string]hook {
 		"NetworkDriver.DeleteEndpoint":   on(a.deleteEndpoint),
 		"NetworkDriver.EndpointOperInfo": on(a.endpointInfo),
 		"NetworkDriver.Join":             on(a.join),
-		"NetworkDriver.Leave":            on(a.leaveEndpoint),
+		// Publishing ports, which this is for, means nothing to an instance: a security
+		// group opens them.
+		"NetworkDriver.ProgramExternalConnectivity": on(a.programmed),
+		"NetworkDriver.Leave":                       on(a.leaveEndpoint),
 	}
 }
 

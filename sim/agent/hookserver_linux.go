@@ -32,8 +32,6 @@ var constants = map[string]string{
 	"NetworkDriver.AllocateNetwork":            `{}`,
 	"NetworkDriver.FreeNetwork":                `{}`,
 	"NetworkDriver.RevokeExternalConnectivity": `{}`,
-	// Publishing ports means nothing to an instance: a security group opens them.
-	"NetworkDriver.ProgramExternalConnectivity": `{}`,
 }
 
 // hookServer answers Docker's plugin protocol (docs.docker.com/engine/extend).

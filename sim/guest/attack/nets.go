@@ -105,9 +105,11 @@ func scan(args []string) error {
 	}
 	defer unix.Close(fd)
 	n := 0
-	for a := p.Masked().Addr(); p.Contains(a); a = a.Next() {
-		if unix.Sendto(fd, []byte("x"), 0, &unix.SockaddrInet4{Port: 9, Addr: a.As4()}) == nil {
-			n++
+	for _, flags := range []int{0, unix.MSG_DONTROUTE} { // by the way that there is, and as if all were neighbours
+		for a := p.Masked().Addr(); p.Contains(a); a = a.Next() {
+			if unix.Sendto(fd, []byte("x"), flags, &unix.SockaddrInet4{Port: 9, Addr: a.As4()}) == nil {
+				n++
+			}
 		}
 	}
 	fmt.Printf("sent %d\n", n)
