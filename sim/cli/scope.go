@@ -87,7 +87,9 @@ func (s *scope) learn(ctx context.Context, st boxStatus) error {
 	}
 	err := s.begin(ctx)
 	for _, id := range fresh {
-		s.own[id] = s.own[id] // a foreign one is asked for once
+		if _, known := s.own[id]; !known {
+			s.own[id] = false // a foreign one is asked for once
+		}
 	}
 	return err
 }
