@@ -467,7 +467,7 @@ func running(t testing.TB, e engine.Engine, name string) bool {
 func TestLatency(t *testing.T) {
 	starts := make(chan time.Time, 100)
 	e := &slow{Engine: none.New(), started: func(name string) {
-		if strings.Contains(name, "i-") { // an instance, which is called by its id
+		if name == "custom-web-1" || strings.HasPrefix(name, "labsim-i-") { // an instance, by name or by id
 			starts <- time.Now()
 		}
 	}}
