@@ -56,6 +56,7 @@ var _ = add(map[string]string{
 	"a script takes at most %s":                                                       "스크립트는 최대 %s 동안 실행됩니다",
 	"a lab's script has no %s: quote it":                                              "실습 스크립트에는 %s을(를) 쓸 수 없습니다. 따옴표로 묶으십시오",
 	"%s: the role %s has no address: kind %s":                                         "%s: 역할 %s에는 주소가 없습니다. 종류: %s",
+	"a --query has neither to_string nor join":                                        "--query에는 to_string도 join도 쓸 수 없습니다",
 	"a --query has at most %d bytes and %d commas":                                    "--query는 최대 %d바이트이고 쉼표는 최대 %d개입니다",
 	"a command has at most %d variables":                                              "명령 하나에는 변수가 최대 %d개입니다",
 	"line %d of the script: %s":                                                       "스크립트 %d행: %s",

@@ -276,6 +276,10 @@ func (s *shell) command(ctx context.Context, args []string) ([]string, error) {
 			n += len(args[1]) * len(args) // it is used again as long as there are words
 		}
 		return args, s.write(n, line)
+	case "shift":
+		if len(args) > 1 && strings.HasPrefix(args[1], "-") { // the interpreter panics of it
+			return nil, s.exceeded(line, sim.T("a lab's script has no %s", "shift "+args[1]))
+		}
 	}
 	if slices.Contains(builtins, args[0]) || slices.Contains(programs, args[0]) {
 		return args, nil

@@ -47,8 +47,12 @@ var bombs = map[string]string{
 	"echo " + strings.Repeat("$(", 2000) + strings.Repeat(")", 2000):  "it is nested too deep",
 	"eval true":      "can't run eval",
 	"trap true EXIT": "can't run trap",
-	"aws ec2 describe-vpcs --query '" + strings.Repeat("[@,@]|", 60) + "@'":                 "a --query has at most 512 bytes and 10 commas",
-	"aws ec2 describe-vpcs --query '" + strings.Repeat("(", 3000) + "'":                     "a --query has at most 512 bytes and 10 commas",
+	"aws ec2 describe-vpcs --query '" + strings.Repeat("[@,@]|", 60) + "@'":                                              "a --query has at most 512 bytes and 10 commas",
+	"aws ec2 describe-vpcs --query '" + strings.Repeat("(", 3000) + "'":                                                  "a --query has at most 512 bytes and 10 commas",
+	"aws ec2 describe-vpcs --query '" + strings.Repeat("to_string([", 20) + "@" + strings.Repeat("])", 20) + "'":         "a --query has neither to_string nor join",
+	"aws ec2 describe-vpcs --query \"" + strings.Repeat("join(", 4) + "'x'" + strings.Repeat(",Vpcs[].VpcId)", 4) + "\"": "a --query has neither to_string nor join",
+	"shift -1":       "a lab's script has no shift -1",
+	"n=-9; shift $n": "a lab's script has no shift -9",
 	"aws ec2 create-tags --resources x --tags '" + strings.Repeat("[", 9000) + "'":          "",
 	"aws ec2 create-tags --resources x --tags 'Key=" + strings.Repeat("[", 9000) + "'":      "",
 	"aws ec2 create-tags --resources x --tags 'Key=a" + strings.Repeat(",b", 7000) + "'":    "",
@@ -94,6 +98,8 @@ func TestWatchedLikeAShell(t *testing.T) {
 		"cat <<E >f\n$(echo in)\nE\ncat <f | cat":              "in\n",
 		"case x in y) echo y ;; *) echo other ;; esac":         "other\n",
 		"( x=2; echo $x ); z=1; printf '%s-%02d\\n' a $z":      "2\na-01\n",
+		"echo ~ ~root ~root/a $HOME; x=~root; echo $x":         "~ ~root ~root/a ~\n~root\n",
+		"set -- a b c; shift 2; echo $1":                       "c\n",
 		"x=$(false); echo never":                               "",
 	} {
 		var out strings.Builder

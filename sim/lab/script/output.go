@@ -4,22 +4,31 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/jmespath/go-jmespath"
 
 	"labsim/sim"
 )
 
-// What a --query may have: [@,@] doubles what it is given.
+// What a --query may have: [@,@] doubles what it is given. So does to_string([@]),
+// which escapes what was escaped before, and join takes its separator as often as
+// there are elements.
 const (
 	maxQuery  = 512
 	maxCommas = 10
 )
 
+var growing = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b(to_string|join)\s*\(`) })
+
 func checkQuery(q string) error {
 	if len(q) > maxQuery || strings.Count(q, ",") > maxCommas {
 		return wrong(sim.T("a --query has at most %d bytes and %d commas", maxQuery, maxCommas))
+	}
+	if growing().MatchString(q) {
+		return wrong(sim.T("a --query has neither to_string nor join"))
 	}
 	if _, err := jmespath.Compile(q); err != nil {
 		return &sim.Failure{What: sim.T("--query %s is no JMESPath", q), Err: err}

@@ -56,7 +56,7 @@ func (r *Runner) Run(ctx context.Context, text string, vars map[string]string) (
 	}
 	var complaint complaints
 	run, err := interp.New(append(s.sandbox(),
-		interp.Params("-e", "-u"), interp.Dir(os.TempDir()), interp.Env(expand.ListEnviron(env...)),
+		interp.Params("-e", "-u"), interp.Dir(os.TempDir()), interp.Env(homeless{expand.ListEnviron(env...)}),
 		interp.StdIO(nil, out(r.Out), &complaint))...)
 	if err != nil {
 		return nil, err
@@ -80,6 +80,20 @@ func (r *Runner) Run(ctx context.Context, text string, vars map[string]string) (
 		result.Vars[k] = v.String()
 	}
 	return result, nil
+}
+
+// homeless leaves ~, ~NAME and $HOME as they are written: whose account this is, and
+// which others the machine has, is nothing for a script.
+type homeless struct{ expand.Environ }
+
+func (h homeless) Get(name string) expand.Variable {
+	switch user, ok := strings.CutPrefix(name, "HOME "); { // how the interpreter asks for ~NAME
+	case ok:
+		return expand.Variable{Set: true, Kind: expand.String, Str: "~" + user}
+	case name == "HOME":
+		return expand.Variable{Set: true, Exported: true, Kind: expand.String, Str: "~"}
+	}
+	return h.Environ.Get(name)
 }
 
 func out(w io.Writer) io.Writer {

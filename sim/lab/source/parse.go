@@ -21,7 +21,8 @@ const (
 	MaxFile   = 256 << 10 // bytes, of guides too
 	MaxValues = 10000
 	MaxDepth  = 32
-	MaxKeys   = 1000 // of one mapping: a library compares each with each
+	MaxKeys   = 1000        // of one mapping: a library compares each with each
+	MaxBytes  = 2 * MaxFile // of all values and keys
 )
 
 // Parse reads a YAML document of at most MaxFile bytes. Where it can't be read,
@@ -59,8 +60,8 @@ func Parse(data []byte, ps *Problems) (root Value, ok bool) {
 
 // weighing counts the values of a document as its readers will meet them.
 type weighing struct {
-	ps     *Problems
-	values int
+	ps            *Problems
+	values, bytes int
 }
 
 // fits reports whether a value is within the bounds, with all below it; what is
@@ -69,11 +70,14 @@ func (w *weighing) fits(n *yaml.Node, depth int) bool {
 	line := n.Line
 	n = Follow(n)
 	w.values++
+	w.bytes += len(n.Value)
 	switch {
 	case depth > MaxDepth:
 		w.ps.Add(line, sim.T("the file is nested more than %d deep", MaxDepth))
 	case w.values > MaxValues:
 		w.ps.Add(line, sim.T("the file has more than %d values, each alias counted as what it stands for", MaxValues))
+	case w.bytes > MaxBytes:
+		w.ps.Add(line, sim.T("the file's values have more than %d bytes, each alias counted as what it stands for", MaxBytes))
 	case n.Kind == yaml.MappingNode && len(n.Content) > 2*MaxKeys:
 		w.ps.Add(line, sim.T("a mapping has more than %d keys", MaxKeys))
 	default:
