@@ -238,8 +238,8 @@ func TestInternet(t *testing.T) {
 			t.Errorf("offline, %d octets came to the internet", n)
 		}
 		u.must(1, `(?s)no: .*this lab is offline.*internet: real.*create-tags`, "trace", "web", "203.0.113.10", "tcp/7")
-		if out, _ := exec.Command("nft", "list", "tables").Output(); strings.Contains(string(out), "labsim-"+u.site) {
-			t.Error("offline, the agent's table stands on the host")
+		if out, _ := exec.Command("nft", "list", "table", "ip", "labsim-"+u.site).Output(); strings.Contains(string(out), "c_guard") {
+			t.Errorf("offline, the guard stands on the host:\n%s", out)
 		}
 	}
 
