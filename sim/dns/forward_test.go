@@ -278,6 +278,8 @@ func TestForwardPorts(t *testing.T) {
 			t.Fatalf("question %d: %s", n, got)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	t.Logf("%d questions came from %d ports", questions, len(from))
 	if len(from) > 5 {
 		t.Errorf("%d questions, one after the other, came from %d ports", questions, len(from))
