@@ -73,7 +73,7 @@ func benchNet(ctx context.Context, b *bench, r *report) error {
 	r.compare("throughput, other subnet", "Gbit/s", bits[2], bits[0], atLeast(0.95))
 	r.compare("round trip p50, same subnet", "µs", rtt[1], rtt[0], atMost(1.1))
 	r.compare("round trip p50, other subnet", "µs", rtt[2], rtt[0], atMost(1.1))
-	r.note("net: one TCP stream for %v, counted by the receiver, and %d messages of %d bytes one after the other; between two instances (t3.micro) against two containers of the same image and limits on one user-defined bridge", b.size.stream, b.size.echoes, echoSize)
+	r.note("net: one TCP stream for %v, counted by the receiver, and %d messages of %d bytes one after the other, both ends on one CPU; between two instances (t3.micro) against two containers of the same image and limits on one user-defined bridge", b.size.stream, b.size.echoes, echoSize)
 	return err
 }
 

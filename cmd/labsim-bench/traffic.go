@@ -79,12 +79,17 @@ func serveOne(c net.Conn) {
 		}
 		fmt.Fprintln(c, n)
 	case takeEcho:
+		f, err := still(c)
+		if err != nil {
+			return
+		}
+		defer f.Close()
 		b := make([]byte, echoSize)
 		for {
-			if _, err := io.ReadFull(c, b); err != nil {
+			if _, err := io.ReadFull(f, b); err != nil {
 				return
 			}
-			if _, err := c.Write(b); err != nil {
+			if _, err := f.Write(b); err != nil {
 				return
 			}
 		}
@@ -154,20 +159,50 @@ func echo(addr string, n int) ([]time.Duration, error) {
 		return nil, err
 	}
 	defer c.Close()
-	b := make([]byte, echoSize)
 	var times []time.Duration
-	for range n {
-		began := time.Now()
-		if _, err := c.Write(b); err != nil {
-			return nil, err
-		}
-		if _, err := io.ReadFull(c, b); err != nil {
-			return nil, err
-		}
-		times = append(times, time.Since(began))
+	failed := make(chan error)
+	go func() {
+		failed <- func() error { // a goroutine of its own, that ends with its thread
+			f, err := still(c)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			b := make([]byte, echoSize)
+			for range n {
+				began := time.Now()
+				if _, err := f.Write(b); err != nil {
+					return err
+				}
+				if _, err := io.ReadFull(f, b); err != nil {
+					return err
+				}
+				times = append(times, time.Since(began))
+			}
+			return nil
+		}()
+	}()
+	if err := <-failed; err != nil {
+		return nil, err
 	}
 	slices.Sort(times)
 	return times, nil
+}
+
+// still returns the connection for a goroutine that waits in the kernel, on the CPU of
+// the other side. Else the scheduler decides what is measured: between two CPUs, one of
+// them asleep, the same round trip takes four times as long.
+func still(c net.Conn) (*os.File, error) {
+	f, err := c.(*net.TCPConn).File()
+	if err != nil {
+		return nil, err
+	}
+	f.Fd() // from now on it blocks
+	if err := pin(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // send hands an order to the server at addr and waits for what it measured.
