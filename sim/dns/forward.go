@@ -172,5 +172,5 @@ var special = []string{"alt", "corp", "home", "home.arpa", "internal", "intranet
 // isSpecial reports whether a name, in lower case and without a dot at the end, is
 // one that stays in its network.
 func isSpecial(name string) bool {
-	return slices.ContainsFunc(special, func(domain string) bool { return strings.HasSuffix(name, "."+domain) || name == domain })
+	return slices.ContainsFunc(special, func(domain string) bool { return within(name, domain) })
 }

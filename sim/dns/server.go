@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 
 	"github.com/miekg/dns"
@@ -113,7 +112,22 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	if err != nil {
 		return // nobody to answer
 	}
-	w.WriteMsg(reply(s.zone(), s.forward.from(from.Addr().Unmap()), q, udp))
+	w.Write(pack(q, reply(s.zone(), s.forward.from(from.Addr().Unmap()), q, udp)))
+}
+
+// pack returns an answer as it is sent. What can't be written is answered by
+// SERVFAIL: a client that hears nothing asks again until its time is over.
+func pack(q, m *dns.Msg) []byte {
+	if b, err := m.Pack(); err == nil {
+		return b
+	}
+	failed := new(dns.Msg)
+	if b, err := failed.SetRcode(q, dns.RcodeServerFailure).Pack(); err == nil {
+		return b
+	}
+	failed.Question = nil // the question can't be written; a header always can
+	b, _ := failed.Pack()
+	return b
 }
 
 // reply makes the answer to a query, whatever it holds.
@@ -204,25 +218,26 @@ func (z *Zone) lookup(q dns.Question) (fate, dns.RR) {
 }
 
 func isReverse(name string) bool {
-	return dns.IsSubDomain("in-addr.arpa.", dns.CanonicalName(name))
+	return within(name, reverseDomain)
 }
 
 func header(q dns.Question, t uint16) dns.RR_Header {
 	return dns.RR_Header{Name: q.Name, Rrtype: t, Class: dns.ClassINET, Ttl: ttl}
 }
 
-// soa lets clients remember that there is no such record (RFC 2308).
+// soa lets clients remember that there is no such record (RFC 2308). Its owner is
+// an ancestor of the name: of another's word a resolver takes no notice.
 func (z *Zone) soa(name string) dns.RR {
-	apex := sim.PrivateDomain(z.region)
-	switch lower := strings.ToLower(strings.TrimSuffix(name, ".")); {
+	private := dns.Fqdn(sim.PrivateDomain(z.region))
+	apex := private
+	switch {
 	case isReverse(name):
-		apex = "in-addr.arpa"
-	case !strings.Contains(lower, "."):
-		apex = ""
-	case !strings.HasSuffix(lower, apex):
-		_, apex, _ = strings.Cut(lower, ".")
+		apex = reverseDomain
+	case !within(name, private):
+		next, _ := dns.NextLabel(name, 0)
+		apex = dns.CanonicalName(name[next:])
 	}
-	return &dns.SOA{Hdr: dns.RR_Header{Name: dns.Fqdn(apex), Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttl},
-		Ns: "ns0." + dns.Fqdn(sim.PrivateDomain(z.region)), Mbox: "hostmaster." + dns.Fqdn(sim.PrivateDomain(z.region)),
+	return &dns.SOA{Hdr: dns.RR_Header{Name: apex, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttl},
+		Ns: "ns0." + private, Mbox: "hostmaster." + private,
 		Serial: 1, Refresh: 3600, Retry: 3600, Expire: 604800, Minttl: ttl}
 }

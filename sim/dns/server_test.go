@@ -77,6 +77,14 @@ func TestAnswers(t *testing.T) {
 		{"ec2-198-51-100-30.example.com.", "A", "SERVFAIL"},
 		{"example.com.", "A", "SERVFAIL"},
 		{"example.com.", "MX", "SERVFAIL"},
+		// A dot may be a part of a label (RFC 1035, 5.1).
+		{`a\.b.lan.`, "A", "NXDOMAIN soa"},
+		{`a\..b.lan.`, "A", "NXDOMAIN soa"},
+		{`a\.b.`, "A", "NXDOMAIN soa"},
+		{`a\.ec2.internal.`, "A", "NXDOMAIN soa"},
+		{`a\.lan.`, "A", "NXDOMAIN soa"},
+		{`ip-10-0-1-10\.ec2.internal.`, "A", "NXDOMAIN soa"},
+		{`10\.1.0.10.in-addr.arpa.`, "PTR", "NXDOMAIN soa"},
 	} {
 		for _, transport := range []string{"udp", "tcp"} {
 			t.Run(c.name+"/"+c.kind+"/"+transport, func(t *testing.T) {
@@ -85,6 +93,11 @@ func TestAnswers(t *testing.T) {
 				r := exchange(t, transport, at, q)
 				if d := cmp.Diff(c.want, brief(r)); d != "" {
 					t.Errorf("(-want +got):\n%s\n%s", d, r)
+				}
+				for _, rr := range r.Ns {
+					if !dns.IsSubDomain(rr.Header().Name, c.name) {
+						t.Errorf("%s says that there is no %s", rr.Header().Name, c.name)
+					}
 				}
 				if !r.RecursionAvailable || r.Authoritative {
 					t.Errorf("flags are not a resolver's: %s", r)
@@ -156,6 +169,21 @@ func TestTruncation(t *testing.T) {
 	}
 }
 
+// An answer that can't be written is no reason to be silent.
+func TestUnwritable(t *testing.T) {
+	for _, name := range []string{"web.", "a..b."} {
+		q := new(dns.Msg)
+		q.SetQuestion(name, dns.TypeA)
+		m := new(dns.Msg)
+		m.SetReply(q)
+		m.Answer = []dns.RR{&dns.PTR{Hdr: dns.RR_Header{Name: "a..b.", Rrtype: dns.TypePTR, Class: dns.ClassINET}, Ptr: "web."}}
+		var got dns.Msg
+		if err := got.Unpack(pack(q, m)); err != nil || got.Id != q.Id || !got.Response || got.Rcode != dns.RcodeServerFailure {
+			t.Errorf("%s: %v; want SERVFAIL, got\n%s", name, err, &got)
+		}
+	}
+}
+
 // Whatever arrives, the server goes on.
 func TestGarbage(t *testing.T) {
 	at := serve(t, zone())
@@ -181,7 +209,7 @@ func TestGarbage(t *testing.T) {
 }
 
 func FuzzReply(f *testing.F) {
-	for _, name := range []string{"ip-10-0-1-10.ec2.internal.", "10.1.0.10.in-addr.arpa.", ".", "ec2-198-51-100-30.compute-1.amazonaws.com.", "a.in-addr.arpa."} {
+	for _, name := range []string{"ip-10-0-1-10.ec2.internal.", "10.1.0.10.in-addr.arpa.", ".", "ec2-198-51-100-30.compute-1.amazonaws.com.", "a.in-addr.arpa.", `a\..b.lan.`, `a\.b.lan.`} {
 		q := new(dns.Msg)
 		q.SetQuestion(name, dns.TypeA)
 		q.SetEdns0(1232, true)
@@ -201,6 +229,11 @@ func FuzzReply(f *testing.F) {
 		out, err := r.Pack()
 		if err != nil {
 			t.Fatalf("can't send the answer to\n%s\n%v", q, err)
+		}
+		for _, rr := range r.Ns {
+			if !dns.IsSubDomain(rr.Header().Name, q.Question[0].Name) {
+				t.Fatalf("%s says that there is no %s", rr.Header().Name, q.Question[0].Name)
+			}
 		}
 		if udp && len(out) > maxUDP {
 			t.Fatalf("%d bytes by UDP", len(out))

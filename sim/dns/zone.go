@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/miekg/dns"
+
 	"labsim/sim"
 	"labsim/sim/dataplane"
 )
@@ -53,7 +55,7 @@ func (z *Zone) forward(name string) (netip.Addr, fate) {
 		return netip.Addr{}, unreachable
 	case name == sim.PrivateDomain(z.region):
 		return netip.Addr{}, noData
-	case z.private(name) || !strings.Contains(name, ".") || isSpecial(name):
+	case z.private(name) || dns.CountLabel(name) == 1 || isSpecial(name):
 		return netip.Addr{}, absent
 	}
 	if a, ok := z.publicName(name); ok {
@@ -63,7 +65,14 @@ func (z *Zone) forward(name string) (netip.Addr, fate) {
 }
 
 func (z *Zone) private(name string) bool {
-	return strings.HasSuffix(name, "."+sim.PrivateDomain(z.region))
+	domain := sim.PrivateDomain(z.region)
+	return name != domain && within(name, domain)
+}
+
+// within reports whether a name is a domain or lies in it. A label may hold a dot,
+// written \. (RFC 1035, 5.1): the text's end alone doesn't tell.
+func within(name, domain string) bool {
+	return dns.IsSubDomain(dns.Fqdn(domain), dns.Fqdn(name))
 }
 
 // publicName reads the address out of a public name of the site's range.
@@ -74,11 +83,13 @@ func (z *Zone) publicName(name string) (netip.Addr, bool) {
 	return a, ok
 }
 
+const reverseDomain = "in-addr.arpa."
+
 // reverse returns the name of an address, given as 10.1.0.10.in-addr.arpa.
 // Private addresses that nobody has don't exist; nor does a part of an address.
 func (z *Zone) reverse(name string) (string, fate) {
-	labels := strings.Split(strings.TrimSuffix(strings.ToLower(strings.TrimSuffix(name, ".")), ".in-addr.arpa"), ".")
-	if len(labels) != 4 {
+	labels := dns.SplitDomainName(name)
+	if len(labels) != 4+dns.CountLabel(reverseDomain) {
 		return "", absent
 	}
 	a, err := netip.ParseAddr(labels[3] + "." + labels[2] + "." + labels[1] + "." + labels[0])
