@@ -43,6 +43,8 @@ var _ = add(map[string]string{
 	"%s is a role, $ROLE.public-ip, $ROLE.private-ip or an address":                   "%s: 역할, $ROLE.public-ip, $ROLE.private-ip 또는 주소여야 합니다",
 	"a lab's script has no %s":                                                        "실습 스크립트에는 %s을(를) 쓸 수 없습니다",
 	"it makes more than %d calls":                                                     "API를 %d번 넘게 호출합니다",
+	"it tries more than %d patterns":                                                  "패턴을 %d개 넘게 맞춰 봅니다",
+	"its patterns are tried on more than %d bytes":                                    "패턴을 맞춰 보는 글을 합하면 %d바이트보다 큽니다",
 	"its variables and words, over all commands, come to more than %d bytes":          "모든 명령의 변수와 단어를 합하면 %d바이트보다 큽니다",
 	"it is nested too deep":                                                           "중첩이 너무 깊습니다",
 	"%s: a packet goes to an IPv4 address of one machine, not to %s":                  "%s: 패킷은 한 컴퓨터의 IPv4 주소로만 보냅니다. %s에는 보낼 수 없습니다",

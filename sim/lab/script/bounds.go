@@ -24,7 +24,6 @@ const (
 	maxDepth      = 100      // of the syntax tree; a substitution in a loop is ten deep
 	maxExpansions = 50       // in one command's words
 	maxBeside     = 20       // in what is beside them: here-documents, what for and case go by
-	maxPattern    = 100      // bytes of what ${x%PATTERN} and case match
 	maxCommands   = 2000     // that are run, in loops too
 	maxCalls      = 200      // of the API
 	maxVariables  = 64 << 10 // bytes of all variables, and of one command's words
@@ -90,12 +89,8 @@ func refuse(n syntax.Node, depth int) error {
 			return at(line, sim.T("a lab's script has no %s: quote it", "{A,B}"))
 		}
 	case *syntax.CaseClause:
-		for _, i := range x.Items {
-			for _, p := range i.Patterns {
-				if !isShort(p) {
-					return at(line, sim.T("a pattern is plain text of at most %d bytes", maxPattern))
-				}
-			}
+		if err := refuseCase(x, line); err != nil {
+			return err
 		}
 	case *syntax.CallExpr:
 		if len(x.Args) > 0 && slices.ContainsFunc(x.Assigns, func(a *syntax.Assign) bool { return expansions(a) > 0 }) {
@@ -112,13 +107,11 @@ func refuseExpansion(x *syntax.ParamExp, line int) error {
 	if x.Exp == nil {
 		return nil
 	}
-	switch x.Exp.Op {
-	case syntax.AssignUnset, syntax.AssignUnsetOrNull:
+	switch op := x.Exp.Op; {
+	case op == syntax.AssignUnset || op == syntax.AssignUnsetOrNull:
 		return at(line, sim.T("a lab's script has no %s", "${NAME:=VALUE}"))
-	case syntax.RemSmallPrefix, syntax.RemLargePrefix, syntax.RemSmallSuffix, syntax.RemLargeSuffix:
-		if !isShort(x.Exp.Word) {
-			return at(line, sim.T("a pattern is plain text of at most %d bytes", maxPattern))
-		}
+	case isRemoval(op):
+		return refusePattern(x, line)
 	}
 	return nil
 }
@@ -149,10 +142,6 @@ func expansions(n syntax.Node) (count int) {
 	return count
 }
 
-func isShort(w *syntax.Word) bool {
-	return w == nil || expansions(w) == 0 && w.End().Offset()-w.Pos().Offset() <= maxPattern
-}
-
 // misplaced is what is wrong with one line of a script.
 type misplaced struct {
 	line int
@@ -168,9 +157,10 @@ func (m *misplaced) Unwrap() error {
 
 func at(line int, t sim.Text) error { return &misplaced{line, wrong(t)} }
 
-// watched adds to a script what has it looked at where it would not call anything:
-// `:` before each assignment, which may double a variable, and in each loop.
-func watched(file *syntax.File) {
+// watch adds to a script what has it looked at where it would not call anything:
+// `:` before each assignment, which may double a variable, before what tries
+// patterns, and in each loop.
+func (s *spent) watch(file *syntax.File) {
 	var all []*syntax.Stmt
 	syntax.Walk(file, func(n syntax.Node) bool {
 		switch x := n.(type) {
@@ -183,8 +173,9 @@ func watched(file *syntax.File) {
 		}
 		return true
 	})
-	for _, s := range all {
-		watchAssignments(s)
+	for _, stmt := range all {
+		s.watchPatterns(stmt)
+		watchAssignments(stmt)
 	}
 }
 
@@ -211,7 +202,10 @@ func colon(pos syntax.Pos) *syntax.Stmt {
 type spent struct {
 	mu                                sync.Mutex
 	commands, calls, written, handled int
-	over                              error // the first bound that was reached
+	tried, matched                    int            // patterns, and bytes that they were tried on
+	words                             int            // bytes of $1 and on, at most
+	trials                            map[uint]trial // by place in the script
+	over                              error          // the first bound that was reached
 }
 
 // exceeded notes a bound that was reached; it ends the run.
@@ -254,6 +248,10 @@ func (s *shell) command(ctx context.Context, args []string) ([]string, error) {
 	line := int(hc.Pos.Line())
 	held := variables(hc.Env) + length(args)
 	s.mu.Lock()
+	if args[0] == "set" { // its words are no variables
+		s.words = max(s.words, length(args))
+	}
+	words := s.words
 	s.commands++
 	s.handled += held
 	commands, handled := s.commands, s.handled
@@ -265,6 +263,11 @@ func (s *shell) command(ctx context.Context, args []string) ([]string, error) {
 		return nil, s.exceeded(line, sim.T("its variables, or the words of a command, have more than %d bytes", maxVariables))
 	case handled > maxHandled:
 		return nil, s.exceeded(line, sim.T("its variables and words, over all commands, come to more than %d bytes", maxHandled))
+	}
+	if args[0] == ":" {
+		if err := s.try(hc.Pos.Offset(), line, held+words); err != nil {
+			return nil, err
+		}
 	}
 	switch args[0] {
 	case "echo", "printf":

@@ -51,6 +51,16 @@ var bombs = map[string]string{
 	"aws ec2 describe-vpcs --query '" + strings.Repeat("(", 3000) + "'":                                                  "a --query has at most 512 bytes and 10 commas",
 	"aws ec2 describe-vpcs --query '" + strings.Repeat("to_string([", 20) + "@" + strings.Repeat("])", 20) + "'":         "a --query has neither to_string nor join",
 	"aws ec2 describe-vpcs --query \"" + strings.Repeat("join(", 4) + "'x'" + strings.Repeat(",Vpcs[].VpcId)", 4) + "\"": "a --query has neither to_string nor join",
+	// Patterns are compiled each time, and tried on all of a word.
+	"while :; do case " + strings.Repeat("a", 29) + " in " + strings.Repeat(slow+"|", 320) + "b) ;; esac; done":                        "it tries more than 2000 patterns",
+	fill + "while :; do : " + strings.Repeat("${x##"+all+"}", 40) + "; done":                                                         "its patterns are tried on more than 1048576 bytes",
+	fill + "while :; do case $x$x$x$x$x$x$x$x$x$x in " + strings.Repeat(slow+"|", 30) + "b) ;; esac; done":                             "its patterns are tried on more than 1048576 bytes",
+	"set -- " + strings.Repeat("a", 9000) + "; set -- $1$1$1$1$1$1; while :; do : " + strings.Repeat("${1##"+all+"}", 12) + "; done": "its patterns are tried on more than 1048576 bytes",
+	"set -- " + strings.Repeat("a ", 1000) + "; while :; do : " + strings.Repeat("${@##"+all+"}", 40) + "; done":                     "a lab's script has no ${@#PATTERN}",
+	fill + "while :; do cat <<E\n" + strings.Repeat("${x##"+all+"}", 20) + "\nE\ndone":                                               "its patterns are tried on more than 1048576 bytes",
+	fill + "while : ${x##" + all + "}; do true; done":                                                                                "its patterns are tried on more than 1048576 bytes",
+	"case $(aws ec2 describe-vpcs) in a) ;; esac":                                                                                      "a lab's script has no case $(COMMAND) in",
+
 	"shift -1":       "a lab's script has no shift -1",
 	"n=-9; shift $n": "a lab's script has no shift -9",
 	"aws ec2 create-tags --resources x --tags '" + strings.Repeat("[", 9000) + "'":          "",
@@ -59,6 +69,14 @@ var bombs = map[string]string{
 	"aws ec2 create-tags --resources x --tags Key=" + strings.Repeat("a", 9000) + ",Valu=b": "",
 	"aws ec2 " + strings.Repeat("describe-vpcs", 1000) + "\n":                               "there is no operation",
 }
+
+// slow is a pattern of which nothing is known before a word's end, and all one that
+// matches at its end only; fill makes a variable x of nearly the most that there may be.
+var (
+	slow = all + "b"
+	all  = strings.Repeat("*?", 22) + "*"
+	fill = "x=" + strings.Repeat("a", 6000) + "; x=$x$x$x$x$x$x$x$x$x$x; "
+)
 
 // Scripts that are made to keep a machine busy end, soon, and say by which bound.
 func TestBombs(t *testing.T) {
@@ -96,6 +114,13 @@ func TestWatchedLikeAShell(t *testing.T) {
 		"i=; while [ \"$i\" != xxx ]; do i=x$i; done; echo $i": "xxx\n",
 		"x=a.b; echo ${x%.b} ${x#a.} ${y:-none} ${#x}":         "a b none 3\n",
 		"cat <<E >f\n$(echo in)\nE\ncat <f | cat":              "in\n",
+		"x=ab; ! case $x in a?) false ;; esac && echo ok":      "ok\n",
+		"x=ab; for i in ${x%b} c; do echo $i; done":            "a\nc\n",
+		"x=ab; echo $(cat <<E\n${x#a}\nE\n)":                   "b\n",
+		"x=ab; cat <<E >f; cat <f | cat\n${x#a}\nE\n":          "b\n",
+		"x=ab; y=1 z=${x#a}; echo $y$z":                        "1b\n",
+		"x=ab; if [ ${x#a} = b ]; then echo yes; fi":           "yes\n",
+		"x=ab; ( exit ${x#ab} ); echo ${x#a}":                  "b\n",
 		"case x in y) echo y ;; *) echo other ;; esac":         "other\n",
 		"( x=2; echo $x ); z=1; printf '%s-%02d\\n' a $z":      "2\na-01\n",
 		"echo ~ ~root ~root/a $HOME; x=~root; echo $x":         "~ ~root ~root/a ~\n~root\n",

@@ -46,8 +46,8 @@ func (r *Runner) Run(ctx context.Context, text string, vars map[string]string) (
 	if err != nil {
 		return nil, err
 	}
-	watched(file)
 	s := &shell{Runner: r, files: map[string][]byte{}}
+	s.watch(file)
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, errTime)
 	defer cancel()
 	var env []string
