@@ -129,6 +129,32 @@ services:
 	}
 }
 
+// A value of 200 KB is not shown whole, wherever it stands.
+func TestLongValues(t *testing.T) {
+	long := strings.Repeat("x", 200<<10)
+	for _, at := range []string{"us-east-1", "10.0.0.0/16", "10.0.1.0/24", "labsim/linux", "t3.micro", "lab0", "[n]", "tcp: 22", "igw", "web"} {
+		text := strings.Replace(`
+name: lab0
+x-labsim:
+  region: us-east-1
+  vpcs: { lab: { cidr_block: 10.0.0.0/16, internet_gateway: igw } }
+  security_groups: { sg: { ingress: [ { tcp: 22, from: 0.0.0.0/0 } ] } }
+networks: { n: { ipam: { config: [ { subnet: 10.0.1.0/24 } ] } } }
+services:
+  a: { image: labsim/linux, networks: [n], x-labsim-instance: { instance_type: t3.micro, security_groups: [ web ] } }
+`, at, long, 1)
+		_, ps := Load("lab.yaml", []byte(text))
+		if len(ps) == 0 && at != "labsim/linux" {
+			t.Errorf("in place of %s: no problem", at)
+		}
+		for _, p := range ps {
+			if s := p.String(); len(s) > 4<<10 {
+				t.Errorf("in place of %s: %d bytes: %.200s", at, len(s), s)
+			}
+		}
+	}
+}
+
 // A lab file comes from a stranger: reading it neither panics nor takes long.
 func FuzzLoad(f *testing.F) {
 	f.Add("name: x\nservices: { a: { image: b } }\n")

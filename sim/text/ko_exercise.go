@@ -128,6 +128,7 @@ var _ = add(map[string]string{
 	"%s is still missing":                                "%s에 해당하는 것이 아직 없습니다",
 	"there are two checks named %s":                      "%s라는 확인 항목이 둘 있습니다",
 	"there is no %s yet":                                 "아직 %s이(가) 없습니다",
+	"there is no %s; known are %v":                       "%s은(는) 없습니다. 쓸 수 있는 것은 %v입니다",
 	"there is no %s; did you mean %s?":                   "%s은(는) 없습니다. %s을(를) 뜻합니까?",
 	"there is no lab %q":                                 "%q라는 실습은 없습니다",
 	"there is no lab %q; did you mean %s?":               "%q라는 실습은 없습니다. %s을(를) 뜻합니까?",

@@ -41,15 +41,14 @@ func (s *shell) aws(ctx context.Context, w io.Writer, args []string) error {
 // it whose values nobody knows yet: $subnet.
 func readCall(args []string, files map[string][]byte, draft bool) (*call, error) {
 	if len(args) < 2 || args[0] != "ec2" {
-		return nil, &sim.Failure{What: sim.T("a lab's script has aws ec2 OPERATION only")}
+		return nil, wrong(sim.T("a lab's script has aws ec2 OPERATION only"))
 	}
 	action, ok := actionOf(args[1])
 	if !ok {
-		f := &sim.Failure{What: sim.T("there is no operation aws ec2 %s", args[1])}
 		if near, ok := sim.Nearest(args[1], operations()); ok {
-			f.What = sim.T("there is no operation aws ec2 %s; did you mean %s?", args[1], near)
+			return nil, wrong(sim.T("there is no operation aws ec2 %s; did you mean %s?", args[1], near))
 		}
-		return nil, f
+		return nil, wrong(sim.T("there is no operation aws ec2 %s", args[1]))
 	}
 	c := &call{action: action, output: "json"}
 	c.in, c.out, _ = wire.New(action)
@@ -133,7 +132,7 @@ func options(args []string) ([]option, error) {
 			continue
 		}
 		if len(out) == 0 {
-			return nil, &sim.Failure{What: sim.T("an option such as --vpc-id is wanted in place of %q", a)}
+			return nil, wrong(sim.T("an option such as --vpc-id is wanted in place of %q", a))
 		}
 		last := &out[len(out)-1]
 		last.values = append(last.values, a)
@@ -167,7 +166,7 @@ func (s *shell) wait(ctx context.Context, what string, args []string) error {
 		return err
 	}
 	if !ok || len(opts) != 1 || opts[0].name != "instance-ids" || s.Wait == nil {
-		return &sim.Failure{What: sim.T("a lab's script waits for instance-running, -stopped, -terminated or -status-ok, with --instance-ids")}
+		return wrong(sim.T("a lab's script waits for instance-running, -stopped, -terminated or -status-ok, with --instance-ids"))
 	}
 	ids := opts[0].values
 	return s.Wait(ctx, func(ctx context.Context) (bool, error) {

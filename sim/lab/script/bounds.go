@@ -152,6 +152,9 @@ func (m *misplaced) Error() string { return m.Unwrap().Error() }
 
 // Unwrap is for who has only the script: it says the line.
 func (m *misplaced) Unwrap() error {
+	if m.line == 0 {
+		return m.why
+	}
 	return wrong(sim.T("line %d of the script: %s", m.line, TextOf(m.why)))
 }
 
@@ -201,6 +204,7 @@ func colon(pos syntax.Pos) *syntax.Stmt {
 // spent is what a run has taken. A pipe's commands run at the same time.
 type spent struct {
 	mu                                sync.Mutex
+	line                              int // of the command that was called last
 	commands, calls, written, handled int
 	tried, matched                    int            // patterns, and bytes that they were tried on
 	words                             int            // bytes of $1 and on, at most
@@ -208,10 +212,14 @@ type spent struct {
 	over                              error          // the first bound that was reached
 }
 
-// exceeded notes a bound that was reached; it ends the run.
+// exceeded notes a bound that was reached; it ends the run. Line 0 stands for the
+// command that was called last.
 func (s *spent) exceeded(line int, t sim.Text) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if line == 0 {
+		line = s.line
+	}
 	if s.over == nil {
 		s.over = at(line, t)
 	}
@@ -252,6 +260,7 @@ func (s *shell) command(ctx context.Context, args []string) ([]string, error) {
 		s.words = max(s.words, length(args))
 	}
 	words := s.words
+	s.line = line
 	s.commands++
 	s.handled += held
 	commands, handled := s.commands, s.handled

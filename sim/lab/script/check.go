@@ -77,7 +77,7 @@ func (c *checker) node(n syntax.Node) bool {
 		}
 	case *syntax.ParamExp:
 		if !c.known[x.Param.Value] {
-			c.add(x.Pos(), &sim.Failure{What: sim.T("the variable %s has no value here", x.Param.Value)})
+			c.add(x.Pos(), wrong(sim.T("the variable %s has no value here", x.Param.Value)))
 		}
 	case *syntax.CallExpr:
 		c.call(x)

@@ -52,14 +52,14 @@ var bombs = map[string]string{
 	"aws ec2 describe-vpcs --query '" + strings.Repeat("to_string([", 20) + "@" + strings.Repeat("])", 20) + "'":         "a --query has neither to_string nor join",
 	"aws ec2 describe-vpcs --query \"" + strings.Repeat("join(", 4) + "'x'" + strings.Repeat(",Vpcs[].VpcId)", 4) + "\"": "a --query has neither to_string nor join",
 	// Patterns are compiled each time, and tried on all of a word.
-	"while :; do case " + strings.Repeat("a", 29) + " in " + strings.Repeat(slow+"|", 320) + "b) ;; esac; done":                        "it tries more than 2000 patterns",
+	"while :; do case " + strings.Repeat("a", 29) + " in " + strings.Repeat(slow+"|", 320) + "b) ;; esac; done":                      "it tries more than 2000 patterns",
 	fill + "while :; do : " + strings.Repeat("${x##"+all+"}", 40) + "; done":                                                         "its patterns are tried on more than 1048576 bytes",
-	fill + "while :; do case $x$x$x$x$x$x$x$x$x$x in " + strings.Repeat(slow+"|", 30) + "b) ;; esac; done":                             "its patterns are tried on more than 1048576 bytes",
+	fill + "while :; do case $x$x$x$x$x$x$x$x$x$x in " + strings.Repeat(slow+"|", 30) + "b) ;; esac; done":                           "its patterns are tried on more than 1048576 bytes",
 	"set -- " + strings.Repeat("a", 9000) + "; set -- $1$1$1$1$1$1; while :; do : " + strings.Repeat("${1##"+all+"}", 12) + "; done": "its patterns are tried on more than 1048576 bytes",
 	"set -- " + strings.Repeat("a ", 1000) + "; while :; do : " + strings.Repeat("${@##"+all+"}", 40) + "; done":                     "a lab's script has no ${@#PATTERN}",
 	fill + "while :; do cat <<E\n" + strings.Repeat("${x##"+all+"}", 20) + "\nE\ndone":                                               "its patterns are tried on more than 1048576 bytes",
 	fill + "while : ${x##" + all + "}; do true; done":                                                                                "its patterns are tried on more than 1048576 bytes",
-	"case $(aws ec2 describe-vpcs) in a) ;; esac":                                                                                      "a lab's script has no case $(COMMAND) in",
+	"case $(aws ec2 describe-vpcs) in a) ;; esac":                                                                                    "a lab's script has no case $(COMMAND) in",
 
 	"shift -1":       "a lab's script has no shift -1",
 	"n=-9; shift $n": "a lab's script has no shift -9",
@@ -101,6 +101,27 @@ var answers = map[string]func(in, out any) error{
 		}
 		return nil
 	},
+}
+
+// What is wrong is said in few words: of a value of any size, with a suggestion only
+// where there is one, and a line only where it is known.
+func TestMessages(t *testing.T) {
+	long := strings.Repeat("x", 15000)
+	for text, want := range map[string]string{
+		"aws ec2 " + long:                                     "there is no operation aws ec2 xxx",
+		"aws ec2 create-vpc --" + long + " a":                 "there is no option --xxx",
+		"aws ec2 create-vpc " + long:                          "in place of \"xxx",
+		"aws ec2 describe-vpcs --query '" + long[:500] + "['": "is no JMESPath",
+		"aws ec2 run-instances --placement Zz9=1":             "there is no Zz9",
+		long: "can't run xxx",
+		"x=" + long + "\nfor i in 1 2 3 4 5 6 7 8 9; do for i in 1 2 3 4 5 6 7 8 9; do for i in 1 2 3 4 5; do\ncat <<E >f\n$x\nE\ndone; done; done":     "line 3 of the script",
+		"x=" + long + "\nfor i in 1 2 3 4 5 6 7 8 9; do for i in 1 2 3 4 5 6 7 8 9; do for i in 1 2 3 4 5; do\necho $x >f; cat <f >g\ndone; done; done": "line 3 of the script",
+	} {
+		_, err := (&Runner{API: &record{}}).Run(t.Context(), text, nil)
+		if got := fmt.Sprint(err); len(got) > 2000 || !strings.Contains(got, want) || strings.Contains(got, "mean ?") || strings.Contains(got, "line 0") {
+			t.Errorf("%.40s: %d bytes: %.300s; want %q", text, len(got), got, want)
+		}
+	}
 }
 
 // What solutions do goes on as in a shell.

@@ -31,7 +31,7 @@ func checkQuery(q string) error {
 		return wrong(sim.T("a --query has neither to_string nor join"))
 	}
 	if _, err := jmespath.Compile(q); err != nil {
-		return &sim.Failure{What: sim.T("--query %s is no JMESPath", q), Err: err}
+		return &sim.Failure{What: sim.T("--query %s is no JMESPath", q).Brief(), Err: err}
 	}
 	return nil
 }

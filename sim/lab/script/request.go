@@ -280,8 +280,10 @@ func assignStruct(f reflect.Value, x any) error {
 			for i := range f.NumField() {
 				known = append(known, f.Type().Field(i).Name)
 			}
-			near, _ := sim.Nearest(k, known)
-			return wrong(sim.T("there is no %s; did you mean %s?", k, near))
+			if near, ok := sim.Nearest(k, known); ok {
+				return wrong(sim.T("there is no %s; did you mean %s?", k, near))
+			}
+			return wrong(sim.T("there is no %s; known are %v", k, known))
 		}
 		if err := assign(member, e); err != nil {
 			return within(k, err)

@@ -173,9 +173,8 @@ func (s *shell) fail(w io.Writer, err error) error {
 }
 
 // open opens a file of the script's own.
-func (s *shell) open(ctx context.Context, name string, flag int, _ fs.FileMode) (io.ReadWriteCloser, error) {
-	line := int(interp.HandlerCtx(ctx).Pos.Line())
-	m := &memory{count: func(n int) error { return s.write(n, line) }}
+func (s *shell) open(_ context.Context, name string, flag int, _ fs.FileMode) (io.ReadWriteCloser, error) {
+	m := &memory{count: func(n int) error { return s.write(n, 0) }} // the interpreter has no place of a redirection
 	if name == os.DevNull || name == "/dev/null" {
 		return m, nil
 	}

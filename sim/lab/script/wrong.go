@@ -6,8 +6,8 @@ import (
 	"labsim/sim"
 )
 
-// wrong is an error for the one who wrote the script.
-func wrong(t sim.Text) error { return &sim.Failure{What: t} }
+// wrong is an error for the one who wrote the script, of which a word may be long.
+func wrong(t sim.Text) error { return &sim.Failure{What: t.Brief()} }
 
 // within says where an error is.
 func within(where string, err error) error {

@@ -49,7 +49,7 @@ func (p *Problems) Add(line int, t sim.Text) {
 		return
 	}
 	p.bad++
-	p.list = append(p.list, Problem{File: p.File, Line: line, Text: t})
+	p.list = append(p.list, Problem{File: p.File, Line: line, Text: t.Brief()})
 }
 
 // Many reports whether so much makes the file unusable that no more is looked for,
@@ -61,7 +61,7 @@ func (p *Problems) Warn(line int, t sim.Text) {
 	if len(p.list)-p.bad >= lookedFor*MaxProblems {
 		return
 	}
-	p.list = append(p.list, Problem{File: p.File, Line: line, Text: t, Warning: true})
+	p.list = append(p.list, Problem{File: p.File, Line: line, Text: t.Brief(), Warning: true})
 }
 
 // Fatal reports whether the file can't be used.
