@@ -33,16 +33,20 @@ func hostUnreached(u *user) {
 		}
 	}()
 	port := l.Addr().(*net.TCPAddr).Port
+	own := hostAddrs(u.t)
+	if len(own) == 0 {
+		u.t.Skip("this machine has no address")
+	}
 	web := netip.MustParseAddr(u.web())
 	public, _ := web.Prefix(24)
 	machine := sim.AddrAt(public, 1)
 	// The way that the CLI's own tunnel needs goes on.
 	u.must(0, `^SSH-2\.0-`, "_dial", netip.AddrPortFrom(web, 22).String())
-	for _, addr := range append(addresses(u.t), machine.String(), "127.0.0.1", "::ffff:"+machine.String()) {
+	for _, addr := range append(own[:min(len(own), 4)], machine.String(), "127.0.0.1", "::ffff:"+machine.String()) {
 		u.must(1, `own address|not a public address|no instance has`, "_dial", net.JoinHostPort(addr, fmt.Sprint(port)))
 	}
 	u.repelled("connected 0, failed 1", "web", "flood", "tcp", net.JoinHostPort(machine.String(), fmt.Sprint(port)), "1")
-	for _, end := range []string{"{ from: internet, to: " + machine.String(), "{ from: $web, to: " + machine.String(), "{ from: internet, to: " + addresses(u.t)[0]} {
+	for _, end := range []string{"{ from: internet, to: " + machine.String(), "{ from: $web, to: " + machine.String(), "{ from: internet, to: " + own[0]} {
 		dir := strangersLab(u.t, fmt.Sprintf("reachable: %s, tcp: %d }", end, port))
 		if err := os.WriteFile(filepath.Join(u.state(), "labsim", u.site, "lab.json"), []byte(fmt.Sprintf(`{"Lab":%q}`, dir)), 0o600); err != nil {
 			u.t.Fatal(err)
@@ -57,23 +61,6 @@ func hostUnreached(u *user) {
 		u.t.Errorf("the machine's service was reached: %s", at)
 	default:
 	}
-}
-
-// addresses are the machine's own, but for loopback ones.
-func addresses(t *testing.T) (out []string) {
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range all {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() {
-			out = append(out, p.Addr().String())
-		}
-	}
-	if len(out) == 0 {
-		t.Skip("this machine has no address")
-	}
-	return out[:min(len(out), 4)]
 }
 
 // strangersLab is a lab with one check.

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"labsim/sim/dataplane/linux/linuxtest"
 )
 
 // router is the pinned namespace of the lab's router.
@@ -125,14 +127,6 @@ func neighbours(u *user, ns string) (n int) {
 // tracked is how many connections a namespace tracks.
 func tracked(u *user, ns string) (n int) {
 	u.t.Helper()
-	inNetNS(u, ns, func() error {
-		b, err := os.ReadFile("/proc/thread-self/net/stat/nf_conntrack")
-		if err != nil {
-			return err
-		}
-		x, err := strconv.ParseUint(strings.Fields(strings.Split(string(b), "\n")[1])[0], 16, 64)
-		n = int(x)
-		return err
-	})
+	inNetNS(u, ns, func() (err error) { n, err = linuxtest.Tracked(); return err })
 	return n
 }

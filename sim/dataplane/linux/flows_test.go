@@ -6,28 +6,19 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netns"
+
+	"labsim/sim/dataplane/linux/linuxtest"
 )
 
 // tracked is how many connections a namespace tracks.
 func (l *lab) tracked(ns netns.NsHandle) (n int) {
 	l.t.Helper()
-	l.must(inNS(ns, func() error {
-		b, err := os.ReadFile("/proc/thread-self/net/stat/nf_conntrack")
-		if err != nil {
-			return err
-		}
-		x, err := strconv.ParseUint(strings.Fields(strings.Split(string(b), "\n")[1])[0], 16, 64)
-		n = int(x)
-		return err
-	}))
+	l.must(inNS(ns, func() (err error) { n, err = linuxtest.Tracked(); return err }))
 	return n
 }
 
