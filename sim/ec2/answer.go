@@ -64,9 +64,12 @@ func (a *answer) fail(err error) {
 	if status == 0 {
 		status = http.StatusBadRequest
 	}
-	var doc any = ec2Error{Errors: []errorBody{{Code: e.Code, Message: e.Message}}, RequestID: a.requestID}
+	// What is said of an action, a path or a header quotes it: a client prints it.
+	body := errorBody{Code: e.Code, Message: sim.Printable(e.Message)}
+	var doc any = ec2Error{Errors: []errorBody{body}, RequestID: a.requestID}
 	if a.sts {
-		doc = stsError{Space: stsNamespace, Error: errorBody{Type: "Sender", Code: e.Code, Message: e.Message}, RequestID: a.requestID}
+		body.Type = "Sender"
+		doc = stsError{Space: stsNamespace, Error: body, RequestID: a.requestID}
 	}
 	a.xml(status, document(doc))
 }
