@@ -30,7 +30,14 @@ func (a *app) doctor(ctx context.Context) error {
 	if a.json {
 		return a.printJSON(findings)
 	}
-	bad := false
+	if a.printFindings(findings) {
+		return exitCode(1)
+	}
+	return nil
+}
+
+// printFindings reports whether labsim can't work with one of them.
+func (a *app) printFindings(findings []docker.Finding) (bad bool) {
 	for _, f := range findings {
 		if f.Problem.Format == "" {
 			if !a.quiet {
@@ -44,8 +51,5 @@ func (a *app) doctor(ctx context.Context) error {
 			fmt.Fprintf(a.out, "    %s\n", a.respell(a.say(f.Fix)))
 		}
 	}
-	if bad {
-		return exitCode(1)
-	}
-	return nil
+	return bad
 }

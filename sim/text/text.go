@@ -69,10 +69,6 @@ func argument(l Lang, a any) any {
 	switch x := a.(type) {
 	case sim.Text:
 		return In(l, x)
-	case string:
-		return sim.Printable(x)
-	case error:
-		return sim.Printable(x.Error())
 	case map[string]any:
 		if f, ok := x["Format"].(string); ok {
 			args, _ := x["Args"].([]any)
@@ -82,6 +78,10 @@ func argument(l Lang, a any) any {
 		if x == float64(int64(x)) {
 			return int64(x)
 		}
+	}
+	// Lists of names and addresses with a zone are no strings, and say as much.
+	if s := fmt.Sprint(a); sim.Printable(s) != s {
+		return sim.Printable(s)
 	}
 	return a
 }

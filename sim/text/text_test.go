@@ -1,16 +1,20 @@
 package text
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"labsim/sim"
 )
 
 var verb = regexp.MustCompile(`%(\[\d+\])?[-+# 0]*[\d*]*(\.[\d*]+)?[a-zA-Z%]`)
@@ -131,5 +135,23 @@ func TestFromEnv(t *testing.T) {
 		if got := FromEnv(func(k string) string { return c.env[k] }); got != c.want {
 			t.Errorf("%v: %s, want %s", c.env, got, c.want)
 		}
+	}
+}
+
+// Whatever an argument is, what it says can't drive a terminal: an address has a
+// zone, and a list of known names comes from a file.
+func TestHostileArguments(t *testing.T) {
+	type name string
+	const bad = "a\x1b[2J\nb"
+	for _, a := range []any{bad, name(bad), errors.New(bad), []string{"x", bad}, []any{bad}, []name{bad}, map[string]string{bad: bad},
+		sim.Cmd("%v", []string{bad}), struct{ A name }{bad}, netip.MustParseAddr("fe80::1%" + bad), []sim.Text{{Format: bad}}} {
+		for _, l := range []Lang{English, Korean} {
+			if got := In(l, sim.Cmd("%v", a)); sim.Printable(got) != got {
+				t.Errorf("%T: %q", a, got)
+			}
+		}
+	}
+	if got := In(English, sim.Cmd("%d %v %v", 3, []string{"가", "b"}, netip.MustParseAddr("10.0.0.1"))); got != "3 [가 b] 10.0.0.1" {
+		t.Errorf("what is harmless is changed: %s", got)
 	}
 }
