@@ -194,7 +194,23 @@ func (e *Engine) containerNamed(ctx context.Context, name string) (*container.In
 	return &in, nil
 }
 
-// removeContainer takes the volumes without a name along (an image's VOLUME).
+const removalTimeout = 30 * time.Second
+
+// removeContainer takes the volumes without a name along (an image's VOLUME). It
+// returns once the container has let go of the others: one that somebody else
+// removes, as Docker does with a one-shot, holds them until the end of that.
 func (e *Engine) removeContainer(ctx context.Context, id string) error {
-	return gone(e.c.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true}))
+	err := e.c.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if !beingRemoved(err) {
+		return gone(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, removalTimeout) // some callers have no time of their own
+	defer cancel()
+	ended, errs := e.c.ContainerWait(ctx, id, container.WaitConditionRemoved)
+	select {
+	case <-ended:
+		return nil
+	case err := <-errs:
+		return gone(err)
+	}
 }

@@ -149,9 +149,14 @@ func notEnabled(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "found but disabled")
 }
 
+// beingRemoved says that somebody else removes the container at this moment.
+func beingRemoved(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "is already in progress")
+}
+
 // gone treats "not found" and "removal already in progress" as success.
 func gone(err error) error {
-	if err == nil || notFound(err) || strings.Contains(err.Error(), "is already in progress") ||
+	if err == nil || notFound(err) || beingRemoved(err) ||
 		strings.Contains(err.Error(), "unrecognized image ID") { // another labsim removes it at this moment
 		return nil
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/docker/docker/api/types"
@@ -124,6 +126,36 @@ func TestVolumesAreAskedOfTheOwnDriver(t *testing.T) {
 	f, err := filters.FromJSON(asked)
 	if err != nil || !slices.Equal(f.Get("driver"), []string{e.site.Plugin()}) {
 		t.Errorf("filters %s (%v), want the driver %s alone", asked, err, e.site.Plugin())
+	}
+}
+
+// A container that somebody else removes holds its volumes until that has ended.
+func TestRemovalInProgress(t *testing.T) {
+	var waited atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodDelete:
+			w.WriteHeader(http.StatusConflict)
+			io.WriteString(w, `{"message":"removal of container x is already in progress"}`)
+		case strings.HasSuffix(r.URL.Path, "/x/wait") && r.FormValue("condition") == "removed":
+			waited.Store(true)
+			io.WriteString(w, `{"StatusCode":0}`)
+		default: // it has gone between the two
+			w.WriteHeader(http.StatusNotFound)
+			io.WriteString(w, `{"message":"no such container"}`)
+		}
+	}))
+	defer s.Close()
+	c, err := client.NewClientWithOpts(client.WithHost("tcp://"+s.Listener.Addr().String()), client.WithVersion(minAPI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Engine{c: c, site: "one"}
+	if err := e.removeContainer(t.Context(), "x"); err != nil || !waited.Load() {
+		t.Errorf("%v; its end was waited for: %v", err, waited.Load())
+	}
+	if err := e.removeContainer(t.Context(), "y"); err != nil {
+		t.Errorf("one that has gone: %v", err)
 	}
 }
 
