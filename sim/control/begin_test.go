@@ -107,3 +107,39 @@ func TestLostStateWithNothingLeft(t *testing.T) {
 	})
 	b.converged()
 }
+
+// The state of another site knows nothing of what stands here: it is not used, nothing
+// is removed, and the file stays as it is.
+func TestStateOfAnotherSite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "world.db")
+	mine := Options{Site: "mine", Engine: none.New(), Node: &Simulated{}, StatePath: path}
+	b := start(t, mine)
+	b.network()
+	b.converged()
+	b.stop()
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	e := none.New()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := e.Start(ctx, engine.Container{Name: "web", Kind: engine.KindInstance, ID: "i-1"}); err != nil {
+		t.Fatal(err)
+	}
+	err = Run(ctx, Options{Site: "other", Engine: e, Node: &Simulated{}, StatePath: path, Listen: "127.0.0.1:0"})
+	if err == nil || !strings.Contains(err.Error(), "is that of the site mine, not of other") {
+		t.Errorf("the state of another site: %v", err)
+	}
+	if after := stands(t, e); !slices.Equal(after, []string{"web"}) {
+		t.Errorf("there stands %v, before it was [web]", after)
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(file) {
+		t.Errorf("the file was changed, %v", err)
+	}
+
+	b = start(t, mine)
+	b.do("DescribeVpcs", &wire.DescribeVpcsRequest{}, &wire.DescribeVpcsResult{})
+	b.stop()
+}

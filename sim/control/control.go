@@ -154,10 +154,18 @@ func newWorld(o *Options, st state) (*world.World, error) {
 		return nil, &sim.Failure{What: sim.T("the state of labsim can't be read by this build"), Err: err,
 			Next: []sim.Text{sim.T("Run the labsim that wrote it. The file is as it was.")}}
 	}
+	// Of what stands it knows nothing, and all of it would go.
+	if of := w.View().Site(); of != "" && of != o.Site {
+		return nil, &sim.Failure{
+			What: sim.T("the state in %s is that of the site %s, not of %s", o.StatePath, string(of), string(o.Site)),
+			Next: []sim.Text{sim.Cmd("labsim state restore"), sim.T("It puts the last good copy in its place. The file was not changed.")},
+		}
+	}
 	return w, w.Update(func(tx *world.Tx) error {
 		if tx.Empty() {
 			tx.LookFirst()
 		}
+		tx.BelongTo(o.Site)
 		_, err := tx.EnsureImage(world.EnsureImage{
 			Owner: sim.AmazonAccount, OwnerAlias: "amazon", Name: "labsim/linux",
 			Description: "labsim's own Linux", Architecture: architecture(),

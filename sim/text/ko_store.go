@@ -10,6 +10,7 @@ var _ = add(map[string]string{
 	"%s is not a state file of labsim, or is damaged":                    "%s은(는) labsim 상태 파일이 아니거나 손상되었습니다",
 	"It puts the last good copy in its place. The file was not changed.": "마지막 정상 사본으로 되돌리는 명령입니다. 파일은 변경되지 않았습니다.",
 	"the state of labsim can't be read by this build":                    "이 빌드는 labsim의 상태를 읽을 수 없습니다",
+	"the state in %s is that of the site %s, not of %s":                  "%s의 상태는 사이트 %s의 것이며 %s의 것이 아닙니다",
 	"there is no space left on the disk that holds %s":                   "%s이(가) 있는 디스크에 남은 공간이 없습니다",
 	"Free some space and start again. The file was not changed.":         "공간을 확보한 뒤 다시 시작하십시오. 파일은 변경되지 않았습니다.",
 	"%s is in use by another labsim":                                     "다른 labsim이 %s을(를) 사용 중입니다",

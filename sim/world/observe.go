@@ -11,11 +11,20 @@ import (
 // it may say the same thing many times, or too late. What no longer fits the
 // state, or is about a row that is gone, changes nothing and is no error.
 
-// settingBegun is notYet in a new region until Begin.
+// settingBegun is notYet in a new region until Begin; settingSite is what BelongTo said.
 const (
 	settingBegun = "begun"
 	notYet       = "not yet"
+	settingSite  = "site"
 )
+
+// BelongTo says whose state it is, for as long as there is one. That of a build which
+// did not say it belongs to whoever opens it first.
+func (tx *Tx) BelongTo(site sim.Site) {
+	if tx.Site() == "" {
+		put(tx, tx.Settings, settingSite, Setting{Value: string(site)})
+	}
+}
 
 // LookFirst marks a new region as one that has not begun.
 func (tx *Tx) LookFirst() { put(tx, tx.Settings, settingBegun, Setting{Value: notYet}) }

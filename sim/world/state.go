@@ -68,6 +68,9 @@ func newState() *State {
 // nothing of it.
 func (s *State) Begun() bool { return s.Settings.Row(settingBegun).Value != notYet }
 
+// Site returns whose state it is; "": nobody has said so yet.
+func (s *State) Site() sim.Site { return sim.Site(s.Settings.Row(settingSite).Value) }
+
 // Empty reports whether there is no row at all.
 func (s *State) Empty() bool {
 	for _, t := range s.tables() {
