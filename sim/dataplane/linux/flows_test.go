@@ -77,7 +77,9 @@ func TestFlood(t *testing.T) {
 	took := time.Since(start)
 	n := l.tracked(router) - before
 	t.Logf("%d packets in %v: %d connections more are tracked, %d dropped", packets, took, n, l.counter(vpcA, dropFlows))
-	if n > maxFlows+maxFlows/10 {
+	// One in flowSample is counted, by chance: the deviation of the sum is 362 (the
+	// negative binomial distribution's), and four of it are allowed.
+	if n > maxFlows+4*362 {
 		t.Errorf("one guest made the router track %d connections, want at most about %d", n, maxFlows)
 	}
 	l.open(l.guests[web2], "10.0.2.10:5432", "10.0.1.11")
