@@ -112,7 +112,8 @@ func (l *learner) repairs() {
 	}
 }
 
-// follow types the commands of a hint.
+// follow types the commands of a hint; it has none where what was mended has come
+// to work since the last check.
 func (l *learner) follow(hint string) {
 	l.t.Helper()
 	var h struct{ Commands []string }

@@ -32,6 +32,14 @@ func (a *app) atHand(ctx context.Context, f *exercise.Folder, attempt *exercise.
 	return slices.DeleteFunc(all, func(r exercise.Result) bool { return r.Step != all[i].Step }), nil
 }
 
+// hintJSON is a hint for a program; all of it is empty where nothing is missing.
+type hintJSON struct {
+	Check, Say string
+	Level      int
+	Hint       string
+	Commands   []string
+}
+
 // labHint gives the next hint for the first check that does not pass.
 func (a *app) labHint(ctx context.Context, args []string) error {
 	s, f, _, attempt, err := a.attempt(ctx)
@@ -43,7 +51,10 @@ func (a *app) labHint(ctx context.Context, args []string) error {
 		return err
 	}
 	i := slices.IndexFunc(results, func(r exercise.Result) bool { return !done(r) })
-	if i < 0 {
+	switch {
+	case i < 0 && a.json:
+		return a.printJSON(hintJSON{})
+	case i < 0:
 		a.println(sim.T("Nothing is missing here."))
 		return nil
 	}
@@ -55,12 +66,7 @@ func (a *app) labHint(ctx context.Context, args []string) error {
 	}
 	hint, commands := attempt.Hint(r, level)
 	if a.json {
-		out := struct {
-			Check, Say string
-			Level      int
-			Hint       string
-			Commands   []string
-		}{r.Name, r.Say, level, a.say(hint), nil}
+		out := hintJSON{r.Name, r.Say, level, a.say(hint), nil}
 		for _, c := range commands {
 			out.Commands = append(out.Commands, a.respell(a.say(c)))
 		}
