@@ -106,10 +106,11 @@ func (a *app) restoreState(ctx context.Context, name string) error {
 	return nil
 }
 
-// chooseCopy finds the copy that is meant among those that can be used.
+// chooseCopy finds the copy that is meant among those that can be used. One that
+// knows of nothing, and so would remove all that stands, has to be named.
 func (a *app) chooseCopy(list []store.Copy, name string) (store.Copy, error) {
 	for _, c := range list {
-		if c.Damage == "" && (name == "" || c.Name == name) {
+		if c.Damage == "" && (name == "" && !c.Empty() || c.Name == name) {
 			return c, nil
 		}
 	}

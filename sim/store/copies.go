@@ -37,6 +37,9 @@ type Copy struct {
 	Damage    string           `json:",omitempty"` // why it can't be used
 }
 
+// Empty reports whether the copy knows of nothing that could stand.
+func (c Copy) Empty() bool { return c.VPCs+c.Volumes+len(c.Instances) == 0 }
+
 // CopiedInstance is an instance that a copy knows.
 type CopiedInstance struct {
 	ID   sim.InstanceID
