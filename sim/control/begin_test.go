@@ -2,7 +2,9 @@ package control
 
 import (
 	"context"
+	"crypto/rand"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +17,7 @@ import (
 	"labsim/sim/engine"
 	"labsim/sim/engine/none"
 	"labsim/sim/store"
+	"labsim/sim/world"
 )
 
 func init() { copyPause = time.Millisecond }
@@ -142,4 +145,22 @@ func TestStateOfAnotherSite(t *testing.T) {
 	b = start(t, mine)
 	b.do("DescribeVpcs", &wire.DescribeVpcsRequest{}, &wire.DescribeVpcsResult{})
 	b.stop()
+}
+
+// A world that knows of nothing takes no copy's place.
+func TestNoCopyOfNothing(t *testing.T) {
+	w, err := world.New(world.Options{Now: time.Now, Random: rand.Reader}, world.Nothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if (&copier{}).due(w.View()) {
+		t.Error("an empty world is copied")
+	}
+	err = w.Update(func(tx *world.Tx) error {
+		_, err := tx.CreateVPC(world.CreateVPC{CIDR: netip.MustParsePrefix("10.0.0.0/16")})
+		return err
+	})
+	if err != nil || !(&copier{}).due(w.View()) {
+		t.Errorf("a world with a VPC is not copied, %v", err)
+	}
 }

@@ -44,10 +44,10 @@ func (k *copier) run(ctx context.Context) {
 	}
 }
 
-// due reports whether the copy says too little of s. A region that has not begun
-// has nothing that is worth a copy.
+// due reports whether the copy says too little of s. A region that knows of nothing
+// has nothing that is worth a copy: it would take the place of one that has.
 func (k *copier) due(s *world.State) bool {
-	return s.Begun() && s.Version != k.version && (time.Since(k.taken) >= copyEvery || whatStands(s) != k.stands)
+	return s.Begun() && whatStands(s) != nothing && s.Version != k.version && (time.Since(k.taken) >= copyEvery || whatStands(s) != k.stands)
 }
 
 func (k *copier) take(s *world.State) {
@@ -57,6 +57,8 @@ func (k *copier) take(s *world.State) {
 	}
 	k.taken, k.version, k.stands = time.Now(), s.Version, whatStands(s)
 }
+
+var nothing = sha256.Sum256(nil)
 
 // whatStands sums up what would be destroyed for want of a record.
 func whatStands(s *world.State) (sum [sha256.Size]byte) {
