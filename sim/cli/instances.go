@@ -62,7 +62,8 @@ func (a *app) lifecycleCommands() []*cobra.Command {
 }
 
 // reach waits until all instances have a state, and the machine is what the world
-// says of them.
+// says of them. One that has settled in another state, as one that halts itself does,
+// is a failure.
 func (b *box) reach(ctx context.Context, of *scope, tell func(sim.Text), ids []string, state sim.InstanceState) error {
 	return b.await(ctx, of, tell, func(s boxStatus) (bool, error) {
 		var out wire.DescribeInstancesResult
@@ -72,12 +73,26 @@ func (b *box) reach(ctx context.Context, of *scope, tell func(sim.Text), ids []s
 		for _, r := range out.Reservations {
 			for _, i := range r.Instances {
 				if i.State == nil || wire.Value(i.State.Name) != string(state) {
+					if s.Converged {
+						return false, settledElsewhere(i)
+					}
 					return false, nil
 				}
 			}
 		}
 		return s.Converged, nil
 	})
+}
+
+func settledElsewhere(i wire.Instance) error {
+	id, is, why := wire.Value(i.InstanceId), "", ""
+	if i.State != nil {
+		is = wire.Value(i.State.Name)
+	}
+	if i.StateReason != nil {
+		why = wire.Value(i.StateReason.Message)
+	}
+	return &sim.Failure{What: sim.T("%s is %s: %s", id, is, why), Next: []sim.Text{sim.Cmd("labsim logs %s", id)}}
 }
 
 func (a *app) logsCommand() *cobra.Command {
