@@ -47,7 +47,11 @@ func (k *copier) run(ctx context.Context) {
 // due reports whether the copy says too little of s. A region that knows of nothing
 // has nothing that is worth a copy: it would take the place of one that has.
 func (k *copier) due(s *world.State) bool {
-	return s.Begun() && whatStands(s) != nothing && s.Version != k.version && (time.Since(k.taken) >= copyEvery || whatStands(s) != k.stands)
+	if !s.Begun() || s.Version == k.version {
+		return false
+	}
+	stands := whatStands(s)
+	return stands != nothing && (stands != k.stands || time.Since(k.taken) >= copyEvery)
 }
 
 func (k *copier) take(s *world.State) {
