@@ -160,33 +160,33 @@ func echo(addr string, n int) ([]time.Duration, error) {
 	}
 	defer c.Close()
 	var times []time.Duration
-	failed := make(chan error)
-	go func() {
-		failed <- func() error { // a goroutine of its own, that ends with its thread
-			f, err := still(c)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			b := make([]byte, echoSize)
-			for range n {
-				began := time.Now()
-				if _, err := f.Write(b); err != nil {
-					return err
-				}
-				if _, err := io.ReadFull(f, b); err != nil {
-					return err
-				}
-				times = append(times, time.Since(began))
-			}
-			return nil
-		}()
-	}()
-	if err := <-failed; err != nil {
+	done := make(chan error)
+	go func() { done <- roundTrips(c, n, &times) }() // it ends with its thread
+	if err := <-done; err != nil {
 		return nil, err
 	}
 	slices.Sort(times)
 	return times, nil
+}
+
+func roundTrips(c net.Conn, n int, times *[]time.Duration) error {
+	f, err := still(c)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b := make([]byte, echoSize)
+	for range n {
+		began := time.Now()
+		if _, err := f.Write(b); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(f, b); err != nil {
+			return err
+		}
+		*times = append(*times, time.Since(began))
+	}
+	return nil
 }
 
 // still returns the connection for a goroutine that waits in the kernel, on the CPU of
