@@ -263,8 +263,8 @@ func noSpaceFor(id sim.VolumeID) sim.Text {
 // full reports whether the disk has room for the data of the volumes.
 func (s *Store) full() bool {
 	const least = 16 << 20
-	var st unix.Statfs_t
-	return unix.Statfs(s.dir, &st) == nil && st.Bavail*uint64(st.Bsize) < least
+	disk, err := sim.DiskOf(s.dir)
+	return err == nil && disk.Free < least
 }
 
 // Drift lists the mounted volumes that can't be written, for want of space below.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"labsim/sim"
 	"labsim/sim/store"
 )
 
@@ -37,8 +38,8 @@ const (
 type Features struct {
 	// Missing holds the kernel features that the agent can't use, with the reason.
 	Missing map[string]string
-	// Free is the space left where the engine keeps its data, in bytes; 0: not known.
-	Free uint64
+	// Disk is where the engine keeps its data; zero: not known.
+	Disk sim.Disk
 }
 
 // leaveTimeout bounds how long an agent may take to connect and to leave.
