@@ -32,6 +32,13 @@ type Engine interface {
 	Stop(ctx context.Context, name string, grace int) error
 	Remove(ctx context.Context, name string) error
 
+	// Disk is what is left of the disk that holds the root disks of containers, now;
+	// zero where the engine can't tell. It asks the kernel, not the engine.
+	Disk() (sim.Disk, error)
+	// Roots returns by how many bytes the root disk of each instance has grown since
+	// the instance was launched. It takes seconds where there is much on them.
+	Roots(ctx context.Context) (map[sim.InstanceID]uint64, error)
+
 	// Images lists the images that can serve as AMIs.
 	Images(ctx context.Context) ([]Image, error)
 }

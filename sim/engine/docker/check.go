@@ -219,10 +219,19 @@ func (e *Engine) checkKernel(ctx context.Context) []Finding {
 	if len(found) == 0 {
 		found = append(found, Finding{Subject: subject, Seen: sim.T("the kernel has nf_tables, veth and loop devices")})
 	}
-	disk := Finding{Subject: sim.T("disk"), Seen: sim.T("%d GiB free on the engine's disk", has.Free>>30)}
-	if has.Free != 0 && has.Free < lowDisk {
-		disk.Problem = sim.T("only %d MiB are free on the engine's disk", has.Free>>20)
-		disk.Fix = sim.Cmd(pruneCommand)
+	return append(found, checkDisk(has.Disk))
+}
+
+// checkDisk: below the reserve no instance starts; all that runs goes on, so that up works.
+func checkDisk(d sim.Disk) Finding {
+	f := Finding{Subject: sim.T("disk"), Seen: sim.T("%d GiB free on the engine's disk", d.Free>>30)}
+	switch {
+	case d.Short():
+		f.Problem = sim.T("only %d MiB are free on the engine's disk; labsim keeps %d MiB free for what runs, and starts no instance", d.Free>>20, d.Reserve()>>20)
+		f.Fix = sim.Cmd(PruneCommand)
+	case d.Size != 0 && d.Free < lowDisk:
+		f.Problem = sim.T("only %d MiB are free on the engine's disk", d.Free>>20)
+		f.Fix = sim.Cmd(PruneCommand)
 	}
-	return append(found, disk)
+	return f
 }

@@ -28,14 +28,14 @@ var (
 	ErrSilent = errors.New("control does not answer")
 )
 
-// pruneCommand spares what stops for a while only: instances.
-const pruneCommand = "docker system prune --filter label!=" + sim.LabelSite
+// PruneCommand frees space on the engine. It spares what stops for a while only: instances.
+const PruneCommand = "docker system prune --filter label!=" + sim.LabelSite
 
 // Full is the failure where the disk of the engine's machine is full, of which
 // cause is the first sign.
 func Full(cause error) *sim.Failure {
 	return &sim.Failure{What: sim.T("the engine's disk is full"), Err: cause, Next: []sim.Text{
-		sim.T("free some space on it, for example: %s", pruneCommand),
+		sim.T("free some space on it, for example: %s", PruneCommand),
 		sim.T("labsim up   # goes on from what was made"),
 	}}
 }

@@ -26,6 +26,8 @@ type Options struct {
 	// Build is whose system image containers are made of; "": the one that was
 	// loaded last.
 	Build string
+	// Data is a directory on the engine's disk, as this process sees it; "": it sees none.
+	Data string
 	// Tokens may be nil: then control is asked each time.
 	Tokens Tokens
 }
@@ -36,6 +38,7 @@ type Engine struct {
 	site   sim.Site
 	at     endpoint
 	build  string // may be ""
+	data   string // may be ""
 	tokens Tokens // may be nil
 	ping   types.Ping
 
@@ -92,7 +95,7 @@ func Dial(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", at.Host, err)
 	}
-	return &Engine{c: c, site: o.Site, at: at, build: o.Build, tokens: o.Tokens}, nil
+	return &Engine{c: c, site: o.Site, at: at, build: o.Build, data: o.Data, tokens: o.Tokens}, nil
 }
 
 // Close drops the connections.

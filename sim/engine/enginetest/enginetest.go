@@ -257,6 +257,11 @@ func (s suite) life(t *testing.T, c engine.Container) {
 	if o := s.observe(t).Containers[c.Name]; !o.Running || o.PID == first.PID {
 		t.Errorf("after Start again: %+v, before %+v", o, first)
 	}
+	roots, err := s.Engine.Roots(ctx)
+	must(t, err)
+	if _, weighed := roots[sim.InstanceID(c.ID)]; weighed != (c.Kind == engine.KindInstance) {
+		t.Errorf("a %s is among the root disks: %v", c.Kind, roots)
+	}
 	twice(t, func() error { return s.Engine.Remove(ctx, c.Name) })
 	if o, stands := s.observe(t).Containers[c.Name]; stands {
 		t.Errorf("after Remove stands %+v", o)

@@ -216,6 +216,22 @@ func (e *Engine) Remove(_ context.Context, name string) error {
 	return nil
 }
 
+// Disk knows of none: nothing takes room.
+func (e *Engine) Disk() (sim.Disk, error) { return sim.Disk{}, nil }
+
+// Roots has instances that write nothing.
+func (e *Engine) Roots(context.Context) (map[sim.InstanceID]uint64, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := map[sim.InstanceID]uint64{}
+	for _, c := range e.containers {
+		if c.Kind == engine.KindInstance {
+			out[sim.InstanceID(c.ID)] = 0
+		}
+	}
+	return out, nil
+}
+
 // Images has the built-in image only.
 func (e *Engine) Images(context.Context) ([]engine.Image, error) {
 	return []engine.Image{{
