@@ -34,6 +34,9 @@ func (tx *Tx) StartInstances(ids []sim.InstanceID) ([]StateChange, error) {
 }
 
 func (tx *Tx) start(i *sim.Instance) error {
+	if err := tx.checkCapacity(); err != nil {
+		return err
+	}
 	i.Desired, i.LaunchTime = sim.DesiredRunning, tx.Now
 	i.Boot++
 	i.Status.Error = ""

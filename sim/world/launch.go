@@ -129,6 +129,9 @@ func (tx *Tx) checkLaunch(in RunInstances) (l launch, err error) {
 	if err := checkMappings(in.BlockDevices, l.image); err != nil {
 		return l, err
 	}
+	if err := tx.checkCapacity(); err != nil {
+		return l, err
+	}
 	l.id, err = newID[sim.ReservationID](tx, sim.PrefixReservation)
 	return l, err
 }

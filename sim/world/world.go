@@ -23,6 +23,9 @@ type Options struct {
 	// FirstVersion is where State.Version begins. Versions last no longer than the
 	// process: it is for who compares them with those of an earlier one.
 	FirstVersion Version
+	// Room is what there is for root disks; nil: always enough. It is asked under the
+	// writer's lock.
+	Room func() sim.Room
 	// Commit makes changes durable before anyone sees them; nil keeps nothing.
 	// An error undoes the transactions that the changes come from.
 	Commit func([]Change) error
