@@ -29,7 +29,7 @@ func runControl() int {
 	if err != nil {
 		return exit(err)
 	}
-	e, err := docker.Dial(docker.Options{Site: o.Site, Host: socket, Build: o.Build})
+	e, err := docker.Dial(docker.Options{Site: o.Site, Host: socket, Build: o.Build, Data: stateDir})
 	if err != nil {
 		return exit(err)
 	}

@@ -3,7 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"testing"
+	"time"
 )
 
 // TestDiskFull fills every disk that labsim writes to: it says which one is full,
@@ -92,3 +95,46 @@ func (m *machine) homeFull(f func()) {
 	f()
 	m.enter = enter
 }
+
+// TestDiskShort has a guest take so much of the engine's disk that less than the
+// reserve is left: no instance starts and its name is told, while the rest goes on.
+func TestDiskShort(t *testing.T) {
+	t.Parallel()
+	if !long {
+		t.Skip("LABSIM_LONG=1 runs the slow cases")
+	}
+	m := newMachineOff(t)
+	engine := m.disk(m.engine.Disk(), 512<<20) // the reserve is 25 MiB of it
+	m.boot()
+	m.must(0, `5 ✓ Access`, "up")
+	at := slices.IndexFunc(m.status(), func(s standing) bool { return s.Name == "web" })
+	web := m.status()[at]
+	m.must(0, ``, "exec", "web", "--", "sh", "-c", "head -c 104857600 /dev/zero > big")
+	m.must(0, ``, "stop", "db")
+	engine.fill(10 << 20)
+
+	refusal := `(?s)InsufficientInstanceCapacity: .*has (9|10) MiB left, less than the 25 MiB .* root disk of ` + web.ID + ` has grown most: 100 MiB`
+	named := time.Now().Add(rootsPatience)
+	for {
+		out, code := m.call("start", "db")
+		if code == 1 && regexp.MustCompile(refusal).MatchString(out) {
+			break
+		}
+		if code == 0 || time.Now().After(named) {
+			t.Fatalf("start db: exit %d, want 1 with %s:\n%s", code, refusal, out)
+		}
+	}
+	m.must(1, `(?s)the engine's disk has (9|10) MiB left.*no instance starts.*`+web.ID+` has grown most: 100 MiB.*docker system prune --filter`, "status")
+	m.must(1, web.ID+`\(100 MiB\)|루트 디스크가 가장 많이 커진 인스턴스는 `+web.ID, "--lang", "ko", "status")
+	m.must(0, `only (9|10) MiB are free on the engine's disk; labsim keeps 25 MiB free`, "doctor")
+	m.must(0, ``, "exec", "web", "--", "true")
+	m.must(0, ``, "reboot", "web")
+
+	m.must(0, ``, "exec", "web", "--", "rm", "big")
+	m.must(0, ``, "start", "db")
+	m.must(0, `5 ✓ Access`, "up")
+	m.must(0, ``, "down", "--yes", "--volumes")
+}
+
+// rootsPatience is how long control may take to find the largest root disk.
+const rootsPatience = time.Minute

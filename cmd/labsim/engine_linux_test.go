@@ -37,10 +37,17 @@ type standing struct{ ID, Name, State, PrivateIP, PublicIP string }
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
+	m := newMachineOff(t)
+	m.boot()
+	return m
+}
+
+// newMachineOff has an engine that does not run yet.
+func newMachineOff(t *testing.T) *machine {
+	t.Helper()
 	m := &machine{engine: dockerd.New(t), user: makeUser(t)}
 	m.enter, m.dial = m.engine.Enter, m.engine.Dial
 	m.env = append(m.env, "DOCKER_HOST="+m.engine.Host())
-	m.boot()
 	return m
 }
 

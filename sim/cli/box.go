@@ -60,6 +60,7 @@ type boxStatus struct {
 	Converged bool
 	Steps     []boxStep // what is left to do
 	Problems  []dataplane.Problem
+	Short     *sim.Room // the engine's disk is: no instance starts
 	Unclaimed *control.Unclaimed
 }
 

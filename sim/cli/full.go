@@ -49,3 +49,12 @@ func (b *box) fullNow(ctx context.Context) (f error) {
 	_ = b.watch(ctx, func(s boxStatus) (bool, error) { f = s.full(""); return true, nil })
 	return f
 }
+
+// sayShort says why no instance starts, and which one to look at.
+func (a *app) sayShort(r sim.Room) {
+	a.errorln(sim.T("the engine's disk has %d MiB left, less than the %d MiB that labsim keeps free for what runs: no instance starts", r.Free>>20, r.Reserve()>>20))
+	if r.Largest != "" {
+		a.errorln(sim.T("the root disk of %s has grown most: %d MiB", string(r.Largest), r.Grown>>20))
+	}
+	a.errorln(sim.T("delete files or terminate an instance, or free space on the engine's machine: %s", docker.PruneCommand))
+}

@@ -158,6 +158,10 @@ func (a *app) status(ctx context.Context) error {
 			failed = true
 			a.errorln(sim.Cmd("%s: %s", p.Resource, p.Message))
 		}
+		if s.Short != nil {
+			failed = true
+			a.sayShort(*s.Short)
+		}
 		return true, nil
 	})
 	if err != nil {

@@ -73,6 +73,9 @@ func (s *server) status() (Status, <-chan struct{}) {
 	if status.Version < uint64(s.world.View().Version) {
 		status.Current, status.Converged = false, false
 	}
+	if room := s.gauge.room(); room.Short() {
+		status.Short = &room
+	}
 	return status, changed
 }
 

@@ -110,7 +110,8 @@ func Run(ctx context.Context, o Options) error {
 	if state.older {
 		o.Log.Error("the head of the newest change of the state is damaged; it goes on from the change before", "file", o.StatePath)
 	}
-	w, err := newWorld(&o, state)
+	room := newGauge(o.Engine, o.Log)
+	w, err := newWorld(&o, state, room.room)
 	if err != nil {
 		return err
 	}
@@ -132,19 +133,20 @@ func Run(ctx context.Context, o Options) error {
 		})
 	}
 	r := newReconciler(o, w, o.Log)
-	s := &server{ctx: ctx, opts: &o, world: w, node: o.Node, reconciler: r, token: token, log: o.Log}
+	s := &server{ctx: ctx, opts: &o, world: w, node: o.Node, reconciler: r, gauge: room, token: token, log: o.Log}
 	// The port answers also while the engine does not.
 	background.Go(func() { r.run(ctx) })
+	background.Go(func() { room.run(ctx) })
 	if state.copy != nil {
 		background.Go(func() { (&copier{world: w, copy: state.copy, log: o.Log}).run(ctx) })
 	}
 	return s.serve(ctx)
 }
 
-func newWorld(o *Options, st state) (*world.World, error) {
+func newWorld(o *Options, st state, room func() sim.Room) (*world.World, error) {
 	at := func(n uint32) netip.Addr { return sim.AddrAt(o.Public, n) }
 	w, err := world.New(world.Options{
-		Region: o.Region, Zones: o.Zones, Now: time.Now, Random: rand.Reader, Commit: st.commit,
+		Region: o.Region, Zones: o.Zones, Now: time.Now, Random: rand.Reader, Commit: st.commit, Room: room,
 		PublicPool: world.AddrRange{First: at(firstPublic), Last: at(lastPublic)},
 		// A report of the agent names the version of the config that it is about. One
 		// that is about an earlier control's must not look like one about this one's.

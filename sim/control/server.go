@@ -25,6 +25,7 @@ type server struct {
 	world      *world.World
 	node       Node
 	reconciler *reconciler
+	gauge      *gauge
 	lease      leaser
 	token      string
 	log        *slog.Logger

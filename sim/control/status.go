@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"labsim/sim"
 	"labsim/sim/plan"
 	"labsim/sim/world"
 )
@@ -21,6 +22,8 @@ type Status struct {
 	Converged bool
 	Steps     []StepStatus `json:",omitempty"`
 	Problems  []Problem    `json:",omitempty"`
+	// Short: the engine's disk is, so that no instance starts. What runs is not touched.
+	Short *sim.Room `json:",omitempty"`
 	// Unclaimed: the state was lost, so nothing is done until the user decides.
 	Unclaimed *Unclaimed `json:",omitempty"`
 }
