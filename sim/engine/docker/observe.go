@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -104,7 +105,7 @@ func (e *Engine) observeContainers(ctx context.Context, into map[string]engine.O
 		p := processes[c.ID]
 		o := engine.ObservedContainer{
 			Name: strings.TrimPrefix(c.Names[0], "/"), Kind: k, ID: c.Labels[sim.LabelID],
-			Hash: c.Labels[sim.LabelHash], PID: p.pid, ExitCode: exitCode(c.Status),
+			Hash: c.Labels[sim.LabelHash], PID: p.pid, ExitCode: cmp.Or(p.exit, exitCode(c.Status)),
 		}
 		for _, m := range c.Mounts {
 			if m.Type == mount.TypeVolume {
@@ -152,6 +153,7 @@ func exitCode(status string) int {
 type process struct {
 	pid     int
 	sandbox string
+	exit    int // of one that has ended since the list
 }
 
 // processCache remembers processes by container while a Watch runs: its events
@@ -216,16 +218,17 @@ func (p *processCache) of(ctx context.Context, e *Engine, list []container.Summa
 			if err != nil {
 				return err
 			}
+			is := process{exit: in.State.ExitCode}
 			if in.State.Running && in.State.Pid != 0 {
-				is := process{pid: in.State.Pid}
+				is = process{pid: in.State.Pid}
 				if in.NetworkSettings != nil {
 					is.sandbox = in.NetworkSettings.SandboxKey
 				}
 				p.put(c.ID, is, changes)
-				mu.Lock()
-				found[c.ID] = is
-				mu.Unlock()
 			}
+			mu.Lock()
+			found[c.ID] = is
+			mu.Unlock()
 			return nil
 		})
 	}

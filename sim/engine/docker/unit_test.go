@@ -250,6 +250,30 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A container that ends between list and inspect has the exit code of the inspect: why
+// it ended decides what becomes of the instance.
+func TestEndedMeanwhile(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/x/json") {
+			io.WriteString(w, `{"Id":"x","State":{"Status":"exited","Running":false,"ExitCode":133}}`)
+			return
+		}
+		io.WriteString(w, `[{"Id":"x","Names":["/x"],"State":"running","Status":"Up 1 second","Labels":{"`+sim.LabelKind+`":"instance"}}]`)
+	}))
+	defer s.Close()
+	c, err := client.NewClientWithOpts(client.WithHost("tcp://"+s.Listener.Addr().String()), client.WithVersion(minAPI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, found := &Engine{c: c, site: "one"}, map[string]engine.ObservedContainer{}
+	if err := e.observeContainers(t.Context(), found); err != nil {
+		t.Fatal(err)
+	}
+	if x := found["x"]; x.Running || x.ExitCode != 133 {
+		t.Errorf("running %v, exit code %d, want an end with 133", x.Running, x.ExitCode)
+	}
+}
+
 func TestExitCode(t *testing.T) {
 	for status, want := range map[string]int{
 		"Exited (137) 3 minutes ago": 137, "Exited (0) Less than a second ago": 0, "Up 2 minutes": 0, "Created": 0,
