@@ -129,6 +129,7 @@ func (r *reconciler) done(e *execution, err error) {
 	switch {
 	case err == nil:
 		delete(r.failed, object)
+		r.began(e.step)
 	case errors.Is(err, context.Canceled): // cut off: its purpose has gone
 	default:
 		f := &failure{step: e.step, desire: e.desire, err: err.Error()}

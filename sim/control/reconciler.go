@@ -50,6 +50,7 @@ type reconciler struct {
 	stale   bool // the engine has changed since the last observation
 	running map[string]*execution
 	failed  map[string]*failure
+	lives   map[sim.InstanceID]life
 	drained bool
 	agreed  uint64        // session of the agent that holds the world's config, and whose report was recorded
 	idle    chan struct{} // not nil: closed once nothing runs
@@ -71,7 +72,7 @@ func newReconciler(o Options, w *world.World, log *slog.Logger) *reconciler {
 		world: w, engine: o.Engine, node: o.Node, log: log, life: hex.EncodeToString(b[:]),
 		ended: map[sim.InstanceID]time.Time{}, status: newStatusBoard(), beginning: newBeginning(),
 		wake: make(chan struct{}, 1), stale: true,
-		running: map[string]*execution{}, failed: map[string]*failure{},
+		running: map[string]*execution{}, failed: map[string]*failure{}, lives: map[sim.InstanceID]life{},
 	}
 	r.config = newConfigurer(o.Node, r.poke, log)
 	if o.KeepAgent != nil {
@@ -152,7 +153,7 @@ func (r *reconciler) pass(ctx context.Context) (again time.Time) {
 	r.config.want(compile(r, s, o.Observed))
 	r.noticeEnds(s, o)
 	node, session := r.config.view()
-	node.Ended = r.ended
+	node.Ended, node.Reboots = r.ended, r.reboots(s)
 	result := plan.Plan(s, o.Observed, node, plan.Options{
 		Site: r.site, Region: r.region, Public: r.public, Now: time.Now(), Ephemeral: r.ephemeral,
 	})
@@ -222,9 +223,10 @@ func (r *reconciler) noticeEnds(s *world.State, o *observation) {
 			continue
 		}
 		down[id] = true
-		if _, noticed := r.ended[id]; !noticed {
+		if since, noticed := r.ended[id]; !noticed || r.livedSince(id, since) {
 			r.ended[id] = time.Now()
 		}
+		r.rebooted(c, r.ended[id])
 	}
 	for id := range r.ended {
 		if !down[id] {

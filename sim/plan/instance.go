@@ -63,6 +63,7 @@ func (p *planner) stop(i sim.Instance, c engine.ObservedContainer, exists bool) 
 
 func (p *planner) run(i sim.Instance, c engine.ObservedContainer, exists bool) {
 	up := i.Status.State == sim.StateRunning
+	p.restless(i, c)
 	switch {
 	case exists && c.Running && up && i.Boot > i.Status.Boot:
 		p.reboot(i, c)
@@ -74,6 +75,7 @@ func (p *planner) run(i sim.Instance, c engine.ObservedContainer, exists bool) {
 		}
 	case exists && up && !p.expected(i, c):
 		p.ended(i, c)
+	case exists && up && p.rests(i, c):
 	case exists && up:
 		p.start(i, c.Hash) // the same instance goes on: its disk stays, whatever has changed
 	case exists || !up:

@@ -20,6 +20,8 @@ type Node struct {
 	Report  dataplane.Report
 	// Ended is when the containers of running instances were first seen to be down.
 	Ended map[sim.InstanceID]time.Time
+	// Reboots are of the instances that were started since control began.
+	Reboots map[sim.InstanceID]Reboots
 }
 
 // Options are what a plan needs besides.

@@ -168,6 +168,13 @@ func check(t *testing.T, got Result, want ...string) {
 func TestInstanceLife(t *testing.T) {
 	const running = standing + "instance custom-web-1 i-web running"
 	const exited = standing + "instance custom-web-1 i-web exited "
+	const again = "problem i-web: it reboots itself again and again, each time within 10s of its start; it is started again after pauses of up to 1m0s"
+	rebooted := func(short int, began, ended time.Duration) func(*setting) {
+		return func(s *setting) {
+			s.node.Reboots = map[sim.InstanceID]Reboots{"i-web": {Short: short, Began: now.Add(-began)}}
+			s.node.Ended = map[sim.InstanceID]time.Time{"i-web": now.Add(-ended)}
+		}
+	}
 	for _, c := range []struct {
 		name   string
 		engine string
@@ -206,6 +213,20 @@ func TestInstanceLife(t *testing.T) {
 			[]string{"start-instance custom-web-1 boot 2, the same container"}},
 		{"reboot from inside", exited + "133", nil, nil,
 			[]string{"start-instance custom-web-1 boot 1, the same container"}},
+		{"reboot from inside after a short run", exited + "133", nil, rebooted(2, time.Second, 0),
+			[]string{"wait i-web: it has rebooted itself, and starts again after a pause", "again in 200ms"}},
+		{"its pause is over", exited + "133", nil, rebooted(2, time.Second, 200*time.Millisecond),
+			[]string{"start-instance custom-web-1 boot 1, the same container"}},
+		{"reboots itself again and again", exited + "133", nil, rebooted(20, 41*time.Second, 40*time.Second), []string{
+			"wait i-web: it has rebooted itself, and starts again after a pause", again, "again in 20s"}},
+		{"has done so, and runs again", running, nil, rebooted(20, 4*time.Second, 0), []string{again, "again in 6s"}},
+		{"has done so, and runs for a while", running, nil, rebooted(20, 10*time.Second, 0), nil},
+		{"has done so, and is rebooted by its owner", exited + "133", func(i *sim.Instance) { i.Boot = 2 }, rebooted(20, 41*time.Second, 40*time.Second),
+			[]string{"start-instance custom-web-1 boot 2, the same container", again}},
+		{"has done so, and the engine was restarted", exited + "133", nil, func(s *setting) {
+			rebooted(20, 41*time.Second, 40*time.Second)(s)
+			s.observed.Run = "run2"
+		}, []string{"start-instance custom-web-1 boot 1, the same container", again}},
 		{"poweroff from inside", exited + "132", nil, nil,
 			[]string{"fact i-web stopped boot 1 Client.InstanceInitiatedShutdown"}},
 		{"docker kill, just seen", exited + "137", nil, nil, []string{
