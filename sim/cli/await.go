@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"labsim/sim"
@@ -72,11 +73,14 @@ type progress struct {
 
 // look reports whether a status differs from the one before in what is left to do,
 // and the problems that have not been told yet. A step that fails and is tried
-// again is left as before.
+// again is left as before, and what comes and goes of a resource while it has a
+// problem is no progress: an instance that reboots itself again and again has steps.
 func (p *progress) look(s boxStatus) (moved bool, fresh []dataplane.Problem) {
 	left := map[string]bool{}
 	for _, x := range s.Steps {
-		left[x.Kind+" "+x.Resource] = true
+		if !slices.ContainsFunc(s.Problems, func(p dataplane.Problem) bool { return p.Resource == x.Resource }) {
+			left[x.Kind+" "+x.Resource] = true
+		}
 	}
 	moved = p.steps == nil || !maps.Equal(left, p.steps)
 	p.steps, p.problems = left, s.Problems

@@ -51,6 +51,17 @@ func TestAwait(t *testing.T) {
 		}
 		return string(data)
 	}
+	again := func(starts bool) string {
+		s := boxStatus{Problems: []dataplane.Problem{{Resource: "i-1", Message: "reboots itself"}}}
+		if starts {
+			s.Steps = []boxStep{{"start", "i-1"}}
+		}
+		data, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
 	status := func(converged bool, steps int, problems ...string) string {
 		s := boxStatus{Converged: converged}
 		for i := range steps {
@@ -65,6 +76,10 @@ func TestAwait(t *testing.T) {
 		}
 		return string(data)
 	}
+	restless := scripted{{0, status(false, 1)}}
+	for range 100 {
+		restless = append(restless, scripted{{20 * time.Second, again(false)}, {time.Second, again(true)}}...)
+	}
 	for _, c := range []struct {
 		name   string
 		of     *scope
@@ -78,6 +93,7 @@ func TestAwait(t *testing.T) {
 		{"slow, and something was wrong", nil, scripted{{0, status(false, 3, "no room")}, {50 * time.Second, status(false, 2, "no room")}, {50 * time.Second, status(false, 1, "no room")},
 			{50 * time.Second, status(true, 0)}}, []string{"i-1: no room"}, "", 150 * time.Second},
 		{"slow, and nothing is wrong", nil, scripted{{0, status(false, 1)}, {time.Hour, status(true, 0)}}, nil, "", 0},
+		{"tried and undone again and again", nil, restless, []string{"i-1: reboots itself"}, "it does not get on: i-1: reboots itself", 20*time.Second + stallLimit},
 		{"wrong with others", scopeOf("i-0a"), scripted{{0, others(false)}, {time.Second, others(true)}, {time.Hour, ""}}, nil, "", time.Second},
 		{"wrong with the site", scopeOf("i-0a"), scripted{{0, `{"Current":true,"Problems":[{"Resource":"agent","Message":"gone"}]}`}, {time.Hour, ""}}, []string{"agent: gone"}, "it does not get on: agent: gone", stallLimit},
 		{"wrong with its own", scopeOf("i-0b"), scripted{{0, others(true)}, {time.Hour, ""}}, []string{"i-0b: no room"}, "it does not get on: i-0b: no room", stallLimit},
