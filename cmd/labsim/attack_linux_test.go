@@ -20,6 +20,7 @@ var attackTests = []struct {
 }{
 	{name: "forbidden system calls", run: forbiddenSystemCalls},
 	{name: "an instance that can't start", run: othersTrouble},
+	{name: "an instance that reboots itself", run: endlessReboots},
 	{name: "first process", run: attackFirstProcess},
 	{name: "floods", run: attackFloods},
 	{name: "console", run: attackConsole},
