@@ -120,7 +120,7 @@ func reconciled(t *testing.T, o Options) (*world.World, *reconciler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newWorld(&o, st)
+	w, err := newWorld(&o, st, newGauge(o.Engine, o.Log).room)
 	if err != nil {
 		t.Fatal(err)
 	}
