@@ -27,14 +27,14 @@ func deleteTags(c *call, in *wire.DeleteTagsRequest) (*nothing, error) {
 
 // tagRow is one tag of one resource.
 type tagRow struct {
-	kind, id string
-	tag      sim.Tag
+	of  world.Tagged
+	tag sim.Tag
 }
 
 var tagFilters = filters[tagRow]{
 	"key":           func(_ *call, t tagRow) []string { return str(t.tag.Key) },
-	"resource-id":   func(_ *call, t tagRow) []string { return str(t.id) },
-	"resource-type": func(_ *call, t tagRow) []string { return str(t.kind) },
+	"resource-id":   func(_ *call, t tagRow) []string { return str(t.of.ID) },
+	"resource-type": func(_ *call, t tagRow) []string { return str(t.of.Type) },
 	"value":         func(_ *call, t tagRow) []string { return []string{t.tag.Value} },
 }
 
@@ -46,52 +46,25 @@ func describeTags(c *call, in *wire.DescribeTagsRequest) (*wire.DescribeTagsResu
 	rows := map[string]tagRow{}
 	for t := range c.allTags() {
 		if match(t) {
-			rows[t.id+"\x00"+t.tag.Key] = t
+			rows[t.of.ID+"\x00"+t.tag.Key] = t
 		}
 	}
 	found, next, err := page{max: in.MaxResults, token: in.NextToken}.cut(sortedKeys(rows))
 	return &wire.DescribeTagsResult{NextToken: next, Tags: convert(found, func(key string) wire.TagDescription {
 		t := rows[key]
-		return wire.TagDescription{ResourceId: &t.id, ResourceType: &t.kind, Key: &t.tag.Key, Value: &t.tag.Value}
+		return wire.TagDescription{ResourceId: &t.of.ID, ResourceType: &t.of.Type, Key: &t.tag.Key, Value: &t.tag.Value}
 	})}, err
 }
 
 // allTags yields the tags of the caller's resources.
 func (c *call) allTags() iter.Seq[tagRow] {
 	return func(yield func(tagRow) bool) {
-		_ = vpcs.yieldTags(c, "vpc", yield) && subnets.yieldTags(c, "subnet", yield) && internetGateways.yieldTags(c, "internet-gateway", yield) &&
-			routeTables.yieldTags(c, "route-table", yield) && securityGroups.yieldTags(c, "security-group", yield) && c.yieldRuleTags(yield) &&
-			addresses.yieldTags(c, "elastic-ip", yield) && networkInterfaces.yieldTags(c, "network-interface", yield) &&
-			keyPairs.yieldTags(c, "key-pair", yield) && images.yieldTags(c, "image", yield) &&
-			instances.yieldTags(c, "instance", yield) && volumes.yieldTags(c, "volume", yield)
-	}
-}
-
-func (res resource[K, R]) yieldTags(c *call, kind string, yield func(tagRow) bool) bool {
-	for id, r := range res.table(c.State).All() {
-		if res.owner(r) == c.account && !yieldAll(kind, string(id), res.tags(r), yield) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *call) yieldRuleTags(yield func(tagRow) bool) bool {
-	for _, g := range c.SecurityGroups.All() {
-		for _, r := range g.Rules {
-			if g.Owner == c.account && !yieldAll("security-group-rule", string(r.ID), r.Tags, yield) {
-				return false
+		for of := range c.Tagged {
+			for _, t := range of.Tags {
+				if of.Owner == c.account && !yield(tagRow{of, t}) {
+					return
+				}
 			}
 		}
 	}
-	return true
-}
-
-func yieldAll(kind, id string, tags sim.Tags, yield func(tagRow) bool) bool {
-	for _, t := range tags {
-		if !yield(tagRow{kind, id, t}) {
-			return false
-		}
-	}
-	return true
 }

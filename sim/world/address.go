@@ -14,29 +14,17 @@ type AllocateAddress struct {
 
 // AllocateAddress takes an address out of the pool until ReleaseAddress.
 func (tx *Tx) AllocateAddress(in AllocateAddress) (sim.Address, error) {
-	tags, err := newTags(in.Tags)
-	if err != nil {
-		return sim.Address{}, err
-	}
-	if !ownedBelow(tx, tx.Addresses, func(a sim.Address) sim.AccountID { return a.Owner }, maxAddresses) {
-		return sim.Address{}, sim.Errorf("AddressLimitExceeded", "The maximum number of addresses has been reached.")
-	}
 	ip := in.Address
+	var err error
 	if !ip.IsValid() {
 		ip, err = tx.publicIP()
-	} else if ip.Less(tx.opts.PublicPool.First) || tx.opts.PublicPool.Last.Less(ip) || tx.publicUsed()[ip] {
+	} else if ip.Less(tx.opts.PublicPool.First) || tx.opts.PublicPool.Last.Less(ip) || tx.publicUsed(ip) {
 		err = sim.Errorf("InvalidAddress.NotFound", "Address '%s' not found.", ip)
 	}
 	if err != nil {
 		return sim.Address{}, err
 	}
-	id, err := newID[sim.AllocationID](tx, sim.PrefixAllocation)
-	if err != nil {
-		return sim.Address{}, err
-	}
-	a := sim.Address{Allocation: id, Owner: tx.Account, PublicIP: ip, Tags: tags}
-	put(tx, tx.Addresses, id, a)
-	return a, nil
+	return add(tx, tx.Addresses, in.Tags, sim.Address{PublicIP: ip})
 }
 
 // AssociateAddress maps an Elastic IP address to an interface, named itself or
@@ -105,7 +93,7 @@ func (tx *Tx) addressTarget(in AssociateAddress) (sim.ENI, error) {
 	case in.ENI != "" && in.Instance != "":
 		err = sim.Errorf(sim.CodeInvalidParameterCombination, "You may specify either an instance or a network interface, not both.")
 	case in.ENI != "":
-		e, err = tx.eni(in.ENI)
+		e, err = get(tx, tx.ENIs, in.ENI)
 	case in.Instance != "":
 		e, err = tx.soleENI(in.Instance)
 	default:
@@ -125,7 +113,7 @@ func (tx *Tx) addressTarget(in AssociateAddress) (sim.ENI, error) {
 
 // soleENI returns the one interface of an instance that is not gone.
 func (tx *Tx) soleENI(id sim.InstanceID) (sim.ENI, error) {
-	i, err := tx.instance(id)
+	i, err := get(tx, tx.Instances, id)
 	if err != nil {
 		return sim.ENI{}, err
 	}
@@ -148,18 +136,19 @@ type DisassociateAddress struct {
 // DisassociateAddress leaves the interface without a public address. An
 // automatic one comes back with the next start of its instance.
 func (tx *Tx) DisassociateAddress(in DisassociateAddress) error {
-	for _, a := range tx.Addresses.All() {
-		if tx.owns(a.Owner) && a.Association != "" &&
-			(a.Association == in.Association || in.Association == "" && a.PublicIP == in.PublicIP) {
-			tx.unmap(a)
-			return nil
-		}
-	}
 	if in.Association == "" {
-		_, err := tx.elastic("", in.PublicIP) // an address that is not associated is no error
+		a, err := tx.elastic("", in.PublicIP)
+		if err == nil && a.Association != "" { // one that is not associated is no error
+			tx.unmap(a)
+		}
 		return err
 	}
-	return kindAssociation.found(false, string(in.Association))
+	a, ok := tx.Addresses.first(addressesByAssociation, string(in.Association))
+	if err := associationNoun.found(ok && tx.owns(a.Owner), string(in.Association)); err != nil {
+		return err
+	}
+	tx.unmap(a)
+	return nil
 }
 
 // ReleaseAddress gives an Elastic IP address back (EC2 API, ReleaseAddress).
@@ -187,14 +176,12 @@ func (tx *Tx) elastic(id sim.AllocationID, ip netip.Addr) (sim.Address, error) {
 	case id != "" && ip.IsValid():
 		return sim.Address{}, sim.Errorf(sim.CodeInvalidParameterCombination, "You may specify public IP or allocation id, but not both in the same call")
 	case id != "":
-		return tx.address(id)
+		return get(tx, tx.Addresses, id)
 	case !ip.IsValid():
 		return sim.Address{}, sim.Errorf(sim.CodeMissingParameter, "Either public IP or allocation id must be specified")
 	}
-	for _, a := range tx.Addresses.All() {
-		if a.PublicIP == ip && tx.owns(a.Owner) {
-			return a, nil
-		}
+	if a, ok := tx.Addresses.first(addressesByIP, ip.String()); ok && tx.owns(a.Owner) {
+		return a, nil
 	}
 	return sim.Address{}, sim.Errorf("InvalidAddress.NotFound", "Address '%s' not found.", ip)
 }

@@ -73,7 +73,7 @@ func TestElasticAddressStays(t *testing.T) {
 	if again := do(r, associate); again.Association != first.Association {
 		t.Errorf("associating again changed the association from %s to %s", first.Association, again.Association)
 	}
-	if r.View().publicUsed()[auto] {
+	if r.View().publicUsed(auto) {
 		t.Errorf("the automatic address %s is still in use", auto)
 	}
 	r.refused("InvalidIPAddress.InUse", "is in use", func(tx *Tx) error { return tx.ReleaseAddress(ReleaseAddress{Allocation: a.Allocation}) })

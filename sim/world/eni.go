@@ -20,14 +20,11 @@ type CreateNetworkInterface struct {
 
 // CreateNetworkInterface makes an interface that is attached to nothing.
 func (tx *Tx) CreateNetworkInterface(in CreateNetworkInterface) (sim.ENI, error) {
-	return once(tx, "CreateNetworkInterface", in.ClientToken, in, tx.eni, func() (sim.ENI, sim.ENIID, error) {
-		e, err := tx.newENI(in)
-		return e, e.ID, err
-	})
+	return addOnce(tx, tx.ENIs, in.ClientToken, in, func() (sim.ENI, error) { return tx.newENI(in) })
 }
 
 func (tx *Tx) newENI(in CreateNetworkInterface) (sim.ENI, error) {
-	n, err := tx.subnet(in.Subnet)
+	n, err := get(tx, tx.Subnets, in.Subnet)
 	if err != nil {
 		return sim.ENI{}, err
 	}
@@ -42,43 +39,46 @@ func (tx *Tx) newENI(in CreateNetworkInterface) (sim.ENI, error) {
 	if err != nil {
 		return sim.ENI{}, err
 	}
-	tags, err := newTags(in.Tags)
+	e, err := add(tx, tx.ENIs, in.Tags, sim.ENI{Owner: n.Owner, VPC: n.VPC, Subnet: n.ID, Zone: n.Zone, Description: in.Description,
+		PrivateIP: addr, SecurityGroups: groups, SourceDestCheck: true})
 	if err != nil {
 		return sim.ENI{}, err
 	}
-	id, err := newID[sim.ENIID](tx, sim.PrefixENI)
-	if err != nil {
-		return sim.ENI{}, err
-	}
-	e := sim.ENI{ID: id, Owner: n.Owner, VPC: n.VPC, Subnet: n.ID, Zone: n.Zone, Description: in.Description,
-		MAC: tx.newMAC(n.VPC, id), PrivateIP: addr, SecurityGroups: groups, SourceDestCheck: true, Tags: tags}
-	put(tx, tx.ENIs, id, e)
+	e.MAC = tx.newMAC(n.VPC, e.ID)
+	put(tx, tx.ENIs, e.ID, e)
 	return e, nil
 }
 
 // privateIP checks that an interface may have the address, or, where none is
 // wanted, finds the subnet's first free one.
 func (tx *Tx) privateIP(n sim.Subnet, want netip.Addr) (netip.Addr, error) {
-	used := map[netip.Addr]bool{}
-	for _, e := range tx.ENIsOfSubnet(n.ID) {
-		used[e.PrivateIP] = true
-	}
 	if want.IsValid() {
 		err := sim.CheckSubnetAddr(want, n.CIDR)
-		if err == nil && used[want] {
+		if err == nil && tx.ENIs.has(enisByPrivateIP, privateKey(n.ID, want)) {
 			err = sim.Errorf("InvalidIPAddress.InUse", "Address %s is in use.", want)
 		}
 		return want, err
 	}
-	a := sim.AddrAt(n.CIDR, 4)
-	for range sim.UsableAddrs(n.CIDR) {
-		if !used[a] {
-			return a, nil
+	free := sim.AddrAt(n.CIDR, 4)
+	for used := range tx.ENIs.keys(enisByPrivateIP, string(n.ID)+"/") {
+		if used != privateKey(n.ID, free) {
+			break
 		}
-		a = a.Next()
+		free = free.Next()
 	}
-	return a, tx.noAddressLeft(n)
+	if sim.CheckSubnetAddr(free, n.CIDR) != nil {
+		return free, tx.noAddressLeft(n)
+	}
+	return free, nil
 }
+
+// What no two interfaces of a subnet, or of a VPC, have alike. Keys of addresses are
+// in the order of the addresses.
+func privateKey(n sim.SubnetID, a netip.Addr) string {
+	b := a.As16()
+	return string(n) + "/" + string(b[:])
+}
+func macKey(v sim.VPCID, mac string) string { return string(v) + "/" + mac }
 
 func (tx *Tx) noAddressLeft(n sim.Subnet) error {
 	return sim.Errorf("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request: subnet %s.", n.ID)
@@ -90,11 +90,7 @@ func (tx *Tx) newMAC(v sim.VPCID, id sim.ENIID) string {
 	for try := 0; ; try++ {
 		h := sha256.Sum256(fmt.Appendf(nil, "%s/%d", id, try))
 		mac := fmt.Sprintf("02:%02x:%02x:%02x:%02x:%02x", h[0], h[1], h[2], h[3], h[4])
-		taken := false
-		for _, e := range tx.ENIsOfVPC(v) {
-			taken = taken || e.MAC == mac
-		}
-		if !taken {
+		if !tx.ENIs.has(enisByMAC, macKey(v, mac)) {
 			return mac
 		}
 	}
@@ -116,7 +112,7 @@ func (tx *Tx) attachENI(e sim.ENI, i sim.Instance, deleteOnTermination bool) err
 
 // DeleteNetworkInterface removes an interface that is attached to nothing.
 func (tx *Tx) DeleteNetworkInterface(id sim.ENIID) error {
-	e, err := tx.eni(id)
+	e, err := get(tx, tx.ENIs, id)
 	if err != nil {
 		return err
 	}
@@ -154,7 +150,7 @@ type ModifyNetworkInterfaceAttribute struct {
 
 // ModifyNetworkInterfaceAttribute changes an interface's settings.
 func (tx *Tx) ModifyNetworkInterfaceAttribute(in ModifyNetworkInterfaceAttribute) error {
-	e, err := tx.eni(in.ENI)
+	e, err := get(tx, tx.ENIs, in.ENI)
 	if err != nil {
 		return err
 	}

@@ -7,26 +7,13 @@ type CreateInternetGateway struct{ Tags sim.Tags }
 
 // CreateInternetGateway makes a gateway that is attached to nothing.
 func (tx *Tx) CreateInternetGateway(in CreateInternetGateway) (sim.InternetGateway, error) {
-	tags, err := newTags(in.Tags)
-	if err != nil {
-		return sim.InternetGateway{}, err
-	}
-	if !ownedBelow(tx, tx.InternetGateways, func(g sim.InternetGateway) sim.AccountID { return g.Owner }, maxInternetGateways) {
-		return sim.InternetGateway{}, sim.Errorf("InternetGatewayLimitExceeded", "The maximum number of internet gateways has been reached.")
-	}
-	id, err := newID[sim.InternetGatewayID](tx, sim.PrefixInternetGateway)
-	if err != nil {
-		return sim.InternetGateway{}, err
-	}
-	g := sim.InternetGateway{ID: id, Owner: tx.Account, Tags: tags}
-	put(tx, tx.InternetGateways, id, g)
-	return g, nil
+	return add(tx, tx.InternetGateways, in.Tags, sim.InternetGateway{})
 }
 
 // DeleteInternetGateway removes a gateway that is attached to nothing. Routes
 // that lead to it stay, as blackholes.
 func (tx *Tx) DeleteInternetGateway(id sim.InternetGatewayID) error {
-	g, err := tx.gateway(id)
+	g, err := get(tx, tx.InternetGateways, id)
 	if err != nil {
 		return err
 	}
@@ -45,11 +32,11 @@ type AttachInternetGateway struct {
 
 // AttachInternetGateway: a gateway has one VPC, and a VPC has one gateway.
 func (tx *Tx) AttachInternetGateway(in AttachInternetGateway) error {
-	g, err := tx.gateway(in.InternetGateway)
+	g, err := get(tx, tx.InternetGateways, in.InternetGateway)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.vpc(in.VPC); err != nil {
+	if _, err := get(tx, tx.VPCs, in.VPC); err != nil {
 		return err
 	}
 	if g.VPC != "" {
@@ -71,11 +58,11 @@ type DetachInternetGateway struct {
 
 // DetachInternetGateway is refused while a public address needs the gateway.
 func (tx *Tx) DetachInternetGateway(in DetachInternetGateway) error {
-	g, err := tx.gateway(in.InternetGateway)
+	g, err := get(tx, tx.InternetGateways, in.InternetGateway)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.vpc(in.VPC); err != nil {
+	if _, err := get(tx, tx.VPCs, in.VPC); err != nil {
 		return err
 	}
 	if g.VPC != in.VPC {

@@ -127,16 +127,16 @@ func (tx *Tx) allExist(ids []sim.InstanceID) error {
 	var absent []string
 	var first error
 	for _, id := range ids {
-		_, err := tx.instance(id)
+		_, err := get(tx, tx.Instances, id)
 		if err != nil && first == nil {
 			first = err
 		}
-		if sim.ErrorCode(err) == kindInstance.missing {
+		if sim.ErrorCode(err) == instances.missing {
 			absent = append(absent, string(id))
 		}
 	}
 	if len(absent) > 1 {
-		return sim.Errorf(kindInstance.missing, "The instance IDs '%s' do not exist", strings.Join(absent, ", "))
+		return sim.Errorf(instances.missing, "The instance IDs '%s' do not exist", strings.Join(absent, ", "))
 	}
 	return first
 }
@@ -164,7 +164,7 @@ type ModifyInstanceAttribute struct {
 // ModifyInstanceAttribute changes an instance; its user data and type only
 // while it is stopped.
 func (tx *Tx) ModifyInstanceAttribute(in ModifyInstanceAttribute) error {
-	i, err := tx.instance(in.Instance)
+	i, err := get(tx, tx.Instances, in.Instance)
 	if err != nil {
 		return err
 	}

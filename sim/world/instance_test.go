@@ -185,8 +185,8 @@ func TestTerminationDeletesWhatItShould(t *testing.T) {
 			if got != c.wantDeleted+" " {
 				t.Errorf("volumes are %q, want %q", got, c.wantDeleted)
 			}
-			if s.ENIs.Len() != 0 || len(s.publicUsed()) != 0 {
-				t.Errorf("%d interfaces and %d public addresses are left", s.ENIs.Len(), len(s.publicUsed()))
+			if s.ENIs.Len() != 0 || s.Addresses.Len() != 0 {
+				t.Errorf("%d interfaces and %d public addresses are left", s.ENIs.Len(), s.Addresses.Len())
 			}
 			r.Update(func(tx *Tx) error { return tx.VolumeGone(i.BlockDevices[0].Volume) })
 			if _, there := r.View().Volumes.Get(i.BlockDevices[0].Volume); there == c.asked {

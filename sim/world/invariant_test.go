@@ -16,14 +16,9 @@ func invariants(s *State) []string {
 	c.groups()
 	c.addresses()
 	c.instances()
-	checkIndexes(c, s.Subnets)
-	checkIndexes(c, s.InternetGateways)
-	checkIndexes(c, s.RouteTables)
-	checkIndexes(c, s.SecurityGroups)
-	checkIndexes(c, s.Addresses)
-	checkIndexes(c, s.ENIs)
-	checkIndexes(c, s.KeyPairs)
-	checkIndexes(c, s.Instances)
+	for _, k := range kinds {
+		k.(interface{ check(*checker) }).check(c)
+	}
 	return c.wrong
 }
 
@@ -151,17 +146,34 @@ var wants = map[sim.InstanceState]sim.DesiredState{
 	sim.StateStopped: sim.DesiredStopped, sim.StateShuttingDown: sim.DesiredTerminated, sim.StateTerminated: sim.DesiredTerminated,
 }
 
-// checkIndexes compares the indexes with what a scan finds.
-func checkIndexes[K ~string, V any](c *checker, t *Table[K, V]) {
-	for n, ix := range t.indexes {
-		var want, got []string
-		for id, row := range t.All() {
-			for _, k := range ix.keys(row) {
-				want = append(want, k+"\x00"+string(id))
+// check compares the indexes and counts of a table with what a scan finds, and what
+// its rows say of themselves with where they stand.
+func (k *kind[K, V]) check(c *checker) {
+	t := *k.in(c.State)
+	want, owned := make([][]string, len(k.indexes)), map[string]int{}
+	for id, row := range t.All() {
+		for n, ix := range k.indexes {
+			for _, key := range ix.keys(row) {
+				want[n] = append(want[n], key+"\x00"+string(id))
 			}
 		}
-		ix.set.Scan(func(s string) bool { got = append(got, s); return true })
-		slices.Sort(want)
-		c.want(slices.Equal(slices.Compact(want), got), "index %d of %s: %q, want %q", n, t.name, got, want)
+		if k.quota.limit > 0 && (k.quota.counts == nil || k.quota.counts(row)) {
+			owned[string(k.owner(row))]++
+		}
+		if k.head != nil {
+			h := k.head(&row)
+			c.want(*h.id == id && *h.owner != "" && sim.ValidID(k.prefix, string(id)), "%s is the row of %s, owner %q", id, *h.id, *h.owner)
+		}
 	}
+	for n := range k.indexes {
+		slices.Sort(want[n])
+		got := t.sets[n].Keys()
+		c.want(slices.Equal(slices.Compact(want[n]), got), "index %d of %s: %q, want %q", n, k.table, got, want[n])
+	}
+	t.owned.Scan(func(owner string, n int) bool {
+		c.want(n == owned[owner], "%s has %d rows of %s for its quota, want %d", owner, n, k.table, owned[owner])
+		delete(owned, owner)
+		return true
+	})
+	c.want(len(owned) == 0, "rows of %s that count for no quota: %v", k.table, owned)
 }

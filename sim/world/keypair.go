@@ -33,27 +33,16 @@ func (tx *Tx) CreateKeyPair(in CreateKeyPair) (sim.KeyPair, error) {
 	if _, taken := tx.KeyPairNamed(tx.Account, in.Name); taken {
 		return sim.KeyPair{}, sim.Errorf("InvalidKeyPair.Duplicate", "The keypair already exists: '%s'", in.Name)
 	}
-	if !ownedBelow(tx, tx.KeyPairs, func(k sim.KeyPair) sim.AccountID { return k.Owner }, maxKeyPairs) {
-		return sim.KeyPair{}, sim.Errorf("KeyPairLimitExceeded", "The maximum number of key pairs has been reached.")
-	}
-	tags, err := newTags(in.Tags)
-	if err != nil {
-		return sim.KeyPair{}, err
-	}
-	id, err := newID[sim.KeyPairID](tx, sim.PrefixKeyPair)
-	if err != nil {
-		return sim.KeyPair{}, err
-	}
-	k := sim.KeyPair{ID: id, Owner: tx.Account, Name: in.Name, Type: in.Type, Fingerprint: in.Fingerprint,
-		PublicKey: in.PublicKey, CreateTime: tx.Now, Tags: tags}
-	put(tx, tx.KeyPairs, id, k)
-	return k, nil
+	return add(tx, tx.KeyPairs, in.Tags, sim.KeyPair{Name: in.Name, Type: in.Type, Fingerprint: in.Fingerprint,
+		PublicKey: in.PublicKey, CreateTime: tx.Now})
 }
 
 // isKeyName: EC2 API, CreateKeyPair, KeyName.
 func isKeyName(s string) bool {
 	return strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
+
+func keyPairKey(owner sim.AccountID, name string) string { return string(owner) + "/" + name }
 
 // DeleteKeyPair names a key pair by name or by id (EC2 API, DeleteKeyPair).
 type DeleteKeyPair struct {
@@ -69,7 +58,7 @@ func (tx *Tx) DeleteKeyPair(in DeleteKeyPair) (sim.KeyPairID, error) {
 	}
 	k, found := tx.KeyPairNamed(tx.Account, in.Name)
 	if in.ID != "" {
-		byID, err := tx.keyPair(in.ID)
+		byID, err := get(tx, tx.KeyPairs, in.ID)
 		if err != nil {
 			return "", err
 		}

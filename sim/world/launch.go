@@ -60,14 +60,13 @@ type launch struct {
 	subnet  sim.Subnet
 	count   int
 	options sim.MetadataOptions
-	tags    sim.Tags
 	id      sim.ReservationID
 }
 
 // RunInstances launches as many instances as the subnet has addresses for, at
 // least MinCount and at most MaxCount. They are pending until they are observed.
 func (tx *Tx) RunInstances(in RunInstances) (Reservation, error) {
-	return once(tx, "RunInstances", in.ClientToken, in, tx.Reservation, func() (Reservation, sim.ReservationID, error) {
+	return once(tx, in.ClientToken, in, tx.Reservation, func() (Reservation, sim.ReservationID, error) {
 		l, err := tx.checkLaunch(in)
 		if err != nil {
 			return Reservation{}, "", err
@@ -87,8 +86,8 @@ func (tx *Tx) RunInstances(in RunInstances) (Reservation, error) {
 // Reservation returns the instances of one launch, terminated ones included.
 func (tx *Tx) Reservation(id sim.ReservationID) (Reservation, error) {
 	r := Reservation{ID: id}
-	for _, i := range tx.Instances.All() {
-		if i.Reservation == id && tx.owns(i.Owner) {
+	for _, i := range tx.Instances.by(instancesByReservation, string(id)) {
+		if tx.owns(i.Owner) {
 			r.Owner, r.Instances = i.Owner, append(r.Instances, i)
 		}
 	}
@@ -108,16 +107,13 @@ func (tx *Tx) checkLaunch(in RunInstances) (l launch, err error) {
 		in.ShutdownAction = sim.ShutdownStop
 	}
 	l = launch{RunInstances: in, count: in.MaxCount}
-	if l.tags, err = newTags(in.Tags); err != nil {
-		return l, err
-	}
 	if l.options, err = in.MetadataOptions.apply(sim.MetadataOptions{HopLimit: 1}); err != nil {
 		return l, err
 	}
 	if err := checkInstanceType(in.Type); err != nil {
 		return l, err
 	}
-	if l.image, err = tx.image(in.Image); err != nil {
+	if l.image, err = use(tx, tx.Images, in.Image); err != nil {
 		return l, err
 	}
 	if l.key, err = tx.launchKey(in.KeyName); err != nil {
@@ -181,13 +177,13 @@ func (tx *Tx) launchKey(name string) (sim.KeyPair, error) {
 		return sim.KeyPair{}, nil
 	}
 	k, ok := tx.KeyPairNamed(tx.Account, name)
-	return k, kindKeyPair.found(ok, name)
+	return k, keyPairs.found(ok, name)
 }
 
 // checkPlace finds the subnet and how many instances there is room for.
 func (tx *Tx) checkPlace(l *launch) (err error) {
 	if l.ENI != "" {
-		e, err := tx.eni(l.ENI)
+		e, err := get(tx, tx.ENIs, l.ENI)
 		if err != nil {
 			return err
 		}
@@ -196,7 +192,7 @@ func (tx *Tx) checkPlace(l *launch) (err error) {
 		}
 		l.Subnet = e.Subnet
 	}
-	if l.subnet, err = tx.subnet(l.Subnet); err != nil {
+	if l.subnet, err = get(tx, tx.Subnets, l.Subnet); err != nil {
 		return err
 	}
 	if l.Zone != "" && l.Zone != l.subnet.Zone {
@@ -208,30 +204,18 @@ func (tx *Tx) checkPlace(l *launch) (err error) {
 	if l.count < l.MinCount {
 		return tx.noAddressLeft(l.subnet)
 	}
-	if !ownedBelow(tx, tx.Instances, livingOwner, maxInstances-l.count+1) {
-		return sim.Errorf("InstanceLimitExceeded", "You have requested more instances (%d) than your current instance limit of %d allows.", l.count, maxInstances)
-	}
-	return nil
-}
-
-// livingOwner is nobody's where the instance counts for no quota any more.
-func livingOwner(i sim.Instance) sim.AccountID {
-	if i.Status.State == sim.StateTerminated {
-		return "terminated"
-	}
-	return i.Owner
+	return room(tx, tx.Instances, l.count)
 }
 
 func (tx *Tx) launchOne(l launch, index int) (sim.Instance, error) {
-	id, err := newID[sim.InstanceID](tx, sim.PrefixInstance)
+	i, err := add(tx, tx.Instances, l.Tags, sim.Instance{Reservation: l.id, LaunchIndex: index, Image: l.image.ID, Type: l.Type,
+		KeyName: l.KeyName, PublicKey: l.key.PublicKey, VPC: l.subnet.VPC, Subnet: l.subnet.ID, Zone: l.subnet.Zone,
+		UserData: l.UserData, ShutdownAction: l.ShutdownAction, ClientToken: l.ClientToken, MetadataOptions: l.options,
+		LaunchTime: tx.Now, Desired: sim.DesiredRunning, Boot: 1,
+		Status: sim.InstanceStatus{State: sim.StatePending, TransitionTime: tx.Now}})
 	if err != nil {
 		return sim.Instance{}, err
 	}
-	i := sim.Instance{ID: id, Owner: tx.Account, Reservation: l.id, LaunchIndex: index, Image: l.image.ID, Type: l.Type,
-		KeyName: l.KeyName, PublicKey: l.key.PublicKey, VPC: l.subnet.VPC, Subnet: l.subnet.ID, Zone: l.subnet.Zone,
-		UserData: l.UserData, ShutdownAction: l.ShutdownAction, ClientToken: l.ClientToken, MetadataOptions: l.options,
-		LaunchTime: tx.Now, Desired: sim.DesiredRunning, Boot: 1, Tags: l.tags,
-		Status: sim.InstanceStatus{State: sim.StatePending, TransitionTime: tx.Now}}
 	if err := tx.launchENI(l, i); err != nil {
 		return sim.Instance{}, err
 	}
@@ -242,7 +226,7 @@ func (tx *Tx) launchOne(l launch, index int) (sim.Instance, error) {
 		}
 		i.BlockDevices = append(i.BlockDevices, d)
 	}
-	put(tx, tx.Instances, id, i)
+	put(tx, tx.Instances, i.ID, i)
 	return i, nil
 }
 
@@ -251,7 +235,7 @@ func (tx *Tx) launchVolume(m BlockDeviceMapping, i sim.Instance, tags sim.Tags) 
 	d := sim.BlockDevice{Device: m.Device, Volume: m.Volume, DeleteOnTermination: m.Volume == "", AttachTime: tx.Now}
 	set(&d.DeleteOnTermination, m.DeleteOnTermination)
 	if m.Volume != "" {
-		v, err := tx.volume(m.Volume)
+		v, err := get(tx, tx.Volumes, m.Volume)
 		if err != nil {
 			return d, err
 		}

@@ -201,9 +201,18 @@ func TestClientTokens(t *testing.T) {
 	if got := do(r, launch); got.Instances[0].Status.State != sim.StateTerminated {
 		t.Errorf("got an instance in state %s, want the terminated one", got.Instances[0].Status.State)
 	}
-	if err := r.Update(func(tx *Tx) error { return tx.PurgeTerminated(r.now.Add(time.Hour)) }); err != nil {
-		t.Fatal(err)
+	purge := func() {
+		t.Helper()
+		if err := r.Update(func(tx *Tx) error { return tx.PurgeTerminated(r.now.Add(time.Hour)) }); err != nil {
+			t.Fatal(err)
+		}
 	}
+	purge()
+	if n := r.View().Tokens.Len(); n != 3 {
+		t.Errorf("%d tokens are kept within a day, want all three", n)
+	}
+	r.now = r.now.Add(tokenLife)
+	purge()
 	if n := r.View().Tokens.Len(); n != 2 {
 		t.Errorf("%d tokens are kept, want those of the two volumes", n)
 	}

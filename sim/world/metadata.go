@@ -31,7 +31,7 @@ type ModifyInstanceMetadataOptions struct {
 
 // ModifyInstanceMetadataOptions returns the options as they are then.
 func (tx *Tx) ModifyInstanceMetadataOptions(in ModifyInstanceMetadataOptions) (sim.MetadataOptions, error) {
-	i, err := tx.instance(in.Instance)
+	i, err := get(tx, tx.Instances, in.Instance)
 	if err != nil {
 		return sim.MetadataOptions{}, err
 	}

@@ -187,8 +187,6 @@ func (tx *Tx) PurgeTerminated(before time.Time) error {
 	for _, id := range gone {
 		remove(tx, tx.Instances, id)
 	}
-	if len(gone) > 0 {
-		tx.purgeTokens()
-	}
+	tx.purgeTokens(tx.Now.Add(-tokenLife))
 	return nil
 }

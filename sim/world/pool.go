@@ -13,7 +13,6 @@ const settingLastPublic = "public-pool.last"
 // publicIP takes the next free address of the pool.
 func (tx *Tx) publicIP() (netip.Addr, error) {
 	first, last := tx.opts.PublicPool.First, tx.opts.PublicPool.Last
-	used := tx.publicUsed()
 	at, err := netip.ParseAddr(tx.Settings.Row(settingLastPublic).Value)
 	if err != nil || at.Less(first) || last.Less(at) {
 		at = last
@@ -22,7 +21,7 @@ func (tx *Tx) publicIP() (netip.Addr, error) {
 		if at = at.Next(); !at.IsValid() || last.Less(at) {
 			at = first
 		}
-		if at.IsValid() && !used[at] {
+		if at.IsValid() && !tx.publicUsed(at) {
 			put(tx, tx.Settings, settingLastPublic, Setting{Value: at.String()})
 			return at, nil
 		}
@@ -32,17 +31,8 @@ func (tx *Tx) publicIP() (netip.Addr, error) {
 	}
 }
 
-func (s *State) publicUsed() map[netip.Addr]bool {
-	used := map[netip.Addr]bool{}
-	for _, a := range s.Addresses.All() {
-		used[a.PublicIP] = true
-	}
-	for _, e := range s.ENIs.All() {
-		if e.PublicIP.IsValid() {
-			used[e.PublicIP] = true
-		}
-	}
-	return used
+func (s *State) publicUsed(a netip.Addr) bool {
+	return s.Addresses.has(addressesByIP, a.String()) || s.ENIs.has(enisByPublicIP, a.String())
 }
 
 // givePublicIP gives an address of the pool to an interface that shall have one

@@ -81,7 +81,7 @@ func one[K ~string, V any](d draw, t *Table[K, V]) K {
 	for id := range t.All() {
 		ids = append(ids, slices.Repeat([]K{id}, 8)...)
 	}
-	return rapid.SampledFrom(ids).Draw(d.rt, t.name)
+	return rapid.SampledFrom(ids).Draw(d.rt, t.kind.table)
 }
 
 func pick[T any](d draw, what string, from ...T) T { return rapid.SampledFrom(from).Draw(d.rt, what) }

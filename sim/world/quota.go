@@ -1,10 +1,6 @@
 package world
 
-import (
-	"iter"
-
-	"labsim/sim"
-)
+import "iter"
 
 // Quotas. Where AWS's default (in brackets) would annoy a classroom that shares
 // a region, labsim is more generous.
@@ -28,17 +24,6 @@ const (
 	maxDescriptionOfENI  = 255
 	maxMetadataHops      = 64
 )
-
-// ownedBelow says whether the account may have one more of a kind.
-func ownedBelow[K ~string, V any](tx *Tx, t *Table[K, V], owner func(V) sim.AccountID, limit int) bool {
-	n := 0
-	for _, row := range t.All() {
-		if owner(row) == tx.Account {
-			n++
-		}
-	}
-	return n < limit
-}
 
 func count[K, V any](rows iter.Seq2[K, V]) int {
 	n := 0

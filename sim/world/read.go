@@ -41,22 +41,14 @@ func (s *State) RouteState(t sim.RouteTable, r sim.Route) RouteState {
 // MainRouteTable returns the table of a VPC that serves the subnets that name
 // no other.
 func (s *State) MainRouteTable(v sim.VPCID) sim.RouteTable {
-	for _, t := range s.RouteTablesOf(v) {
-		if t.Main() {
-			return t
-		}
-	}
-	return sim.RouteTable{}
+	t, _ := s.RouteTables.first(routeTablesBySubnet, string(v))
+	return t
 }
 
 // DefaultGroup returns the default security group of a VPC.
 func (s *State) DefaultGroup(v sim.VPCID) sim.SecurityGroup {
-	for _, g := range s.SecurityGroupsOf(v) {
-		if g.Name == DefaultGroupName {
-			return g
-		}
-	}
-	return sim.SecurityGroup{}
+	g, _ := s.SecurityGroups.first(groupsByName, groupKey(v, DefaultGroupName))
+	return g
 }
 
 // GroupReferences yields the other security groups that name a group in a rule.
@@ -81,7 +73,7 @@ func names(g sim.SecurityGroup, peer sim.SecurityGroupID) bool {
 
 // FreeAddresses returns how many addresses of a subnet can still be given out.
 func (s *State) FreeAddresses(n sim.Subnet) int {
-	return sim.UsableAddrs(n.CIDR) - count(s.ENIsOfSubnet(n.ID))
+	return sim.UsableAddrs(n.CIDR) - s.ENIs.countBy(enisBySubnet, string(n.ID))
 }
 
 // VolumeState returns the state that EC2 shows of a volume.

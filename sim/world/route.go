@@ -54,7 +54,7 @@ func (tx *Tx) CreateRoute(in CreateRoute) error {
 
 // routeIn resolves what a route is to be: its table, its destination and its target.
 func (tx *Tx) routeIn(table sim.RouteTableID, dst netip.Prefix, to RouteTo) (sim.RouteTable, netip.Prefix, sim.RouteTarget, error) {
-	t, err := tx.routeTable(table)
+	t, err := get(tx, tx.RouteTables, table)
 	if err != nil {
 		return t, dst, sim.RouteTarget{}, err
 	}
@@ -119,7 +119,7 @@ func (tx *Tx) routeTarget(t sim.RouteTable, to RouteTo) (sim.RouteTarget, error)
 		}
 		to.ENI = e.ID
 	}
-	e, err := tx.eni(to.ENI)
+	e, err := get(tx, tx.ENIs, to.ENI)
 	if err == nil && e.VPC != t.VPC {
 		err = sim.Errorf(sim.CodeInvalidParameterValue, "route table %s and interface %s belong to different networks", t.ID, e.ID)
 	}
@@ -128,7 +128,7 @@ func (tx *Tx) routeTarget(t sim.RouteTable, to RouteTo) (sim.RouteTarget, error)
 
 func (tx *Tx) gatewayTarget(t sim.RouteTable, id sim.InternetGatewayID) (sim.RouteTarget, error) {
 	g, ok := tx.InternetGateways.Get(id)
-	if err := kindTargetGateway.found(ok && tx.owns(g.Owner), string(id)); err != nil {
+	if err := targetGatewayNoun.found(ok && tx.owns(g.Owner), string(id)); err != nil {
 		return sim.RouteTarget{}, err
 	}
 	if g.VPC != t.VPC {
@@ -180,7 +180,7 @@ type DeleteRoute struct {
 
 // DeleteRoute removes a route other than a local one.
 func (tx *Tx) DeleteRoute(in DeleteRoute) error {
-	t, err := tx.routeTable(in.RouteTable)
+	t, err := get(tx, tx.RouteTables, in.RouteTable)
 	if err != nil {
 		return err
 	}

@@ -15,38 +15,28 @@ type CreateRouteTable struct {
 
 // CreateRouteTable makes a table with the local route, which serves no subnet yet.
 func (tx *Tx) CreateRouteTable(in CreateRouteTable) (sim.RouteTable, error) {
-	return once(tx, "CreateRouteTable", in.ClientToken, in, tx.routeTable, func() (sim.RouteTable, sim.RouteTableID, error) {
-		v, err := tx.vpc(in.VPC)
+	return addOnce(tx, tx.RouteTables, in.ClientToken, in, func() (sim.RouteTable, error) {
+		v, err := get(tx, tx.VPCs, in.VPC)
 		if err != nil {
-			return sim.RouteTable{}, "", err
+			return sim.RouteTable{}, err
 		}
-		if count(tx.RouteTablesOf(v.ID)) >= maxRouteTablesPerVPC {
-			return sim.RouteTable{}, "", sim.Errorf("RouteTableLimitExceeded", "The maximum number of route tables has been reached.")
+		if tx.RouteTables.countBy(routeTablesByVPC, string(v.ID)) >= maxRouteTablesPerVPC {
+			return sim.RouteTable{}, sim.Errorf("RouteTableLimitExceeded", "The maximum number of route tables has been reached.")
 		}
-		t, err := tx.newRouteTable(v, in.Tags)
-		return t, t.ID, err
+		return tx.newRouteTable(v, in.Tags)
 	})
 }
 
 func (tx *Tx) newRouteTable(v sim.VPC, tags sim.Tags) (sim.RouteTable, error) {
-	tags, err := newTags(tags)
-	if err != nil {
-		return sim.RouteTable{}, err
-	}
-	id, err := newID[sim.RouteTableID](tx, sim.PrefixRouteTable)
-	if err != nil {
-		return sim.RouteTable{}, err
-	}
 	var numbers []uint32
 	for _, t := range tx.RouteTablesOf(v.ID) {
 		numbers = append(numbers, t.Number)
 	}
-	t := sim.RouteTable{ID: id, Owner: v.Owner, VPC: v.ID, Number: freeNumber(numbers), Tags: tags}
+	t := sim.RouteTable{Owner: v.Owner, VPC: v.ID, Number: freeNumber(numbers)}
 	for _, c := range v.CIDRs {
 		t.Routes = append(t.Routes, sim.Route{Destination: c, Target: localTarget, Origin: sim.OriginCreateRouteTable})
 	}
-	put(tx, tx.RouteTables, id, t)
-	return t, nil
+	return add(tx, tx.RouteTables, tags, t)
 }
 
 func (tx *Tx) newMainRouteTable(v sim.VPC) error {
@@ -60,7 +50,7 @@ func (tx *Tx) newMainRouteTable(v sim.VPC) error {
 
 // DeleteRouteTable removes a table that serves nothing.
 func (tx *Tx) DeleteRouteTable(id sim.RouteTableID) error {
-	t, err := tx.routeTable(id)
+	t, err := get(tx, tx.RouteTables, id)
 	if err != nil {
 		return err
 	}
@@ -79,11 +69,11 @@ type AssociateRouteTable struct {
 
 // AssociateRouteTable binds a table to a subnet that has none of its own yet.
 func (tx *Tx) AssociateRouteTable(in AssociateRouteTable) (sim.AssociationID, error) {
-	t, err := tx.routeTable(in.RouteTable)
+	t, err := get(tx, tx.RouteTables, in.RouteTable)
 	if err != nil {
 		return "", err
 	}
-	n, err := tx.subnet(in.Subnet)
+	n, err := get(tx, tx.Subnets, in.Subnet)
 	if err != nil {
 		return "", err
 	}
@@ -128,7 +118,7 @@ func (tx *Tx) ReplaceRouteTableAssociation(in ReplaceRouteTableAssociation) (sim
 	if err != nil {
 		return "", err
 	}
-	to, err := tx.routeTable(in.RouteTable)
+	to, err := get(tx, tx.RouteTables, in.RouteTable)
 	switch {
 	case err != nil:
 		return "", err
@@ -143,14 +133,11 @@ func (tx *Tx) ReplaceRouteTableAssociation(in ReplaceRouteTableAssociation) (sim
 
 // association finds an association and the table that has it.
 func (tx *Tx) association(id sim.AssociationID) (sim.RouteTable, sim.RouteTableAssociation, error) {
-	for _, t := range tx.RouteTables.All() {
-		for _, a := range t.Associations {
-			if a.ID == id && tx.owns(t.Owner) {
-				return t, a, nil
-			}
-		}
+	t, ok := tx.RouteTables.first(routeTablesByAssociation, string(id))
+	if err := associationNoun.found(ok && tx.owns(t.Owner), string(id)); err != nil {
+		return sim.RouteTable{}, sim.RouteTableAssociation{}, err
 	}
-	return sim.RouteTable{}, sim.RouteTableAssociation{}, kindAssociation.found(false, string(id))
+	return t, t.Associations[slices.IndexFunc(t.Associations, func(a sim.RouteTableAssociation) bool { return a.ID == id })], nil
 }
 
 // bind adds an association to a table and gives it an id.

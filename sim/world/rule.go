@@ -2,10 +2,46 @@ package world
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"labsim/sim"
 )
+
+var ruleNoun = noun{prefix: sim.PrefixSecurityGroupRule, name: "security-group-rule", malformed: "InvalidSecurityGroupRuleId.Malformed",
+	missing: "InvalidSecurityGroupRuleId.NotFound", format: "The security group rule ID '%s' does not exist"}
+
+// rules are the parts of security groups.
+type rules struct{}
+
+func (rules) speak() noun { return ruleNoun }
+
+func (rules) tags(s *State) iter.Seq[Tagged] {
+	return func(yield func(Tagged) bool) {
+		for _, g := range s.SecurityGroups.All() {
+			for _, r := range g.Rules {
+				if !yield(Tagged{ruleNoun.name, string(r.ID), g.Owner, r.Tags}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (rules) retag(tx *Tx, id string, change changeTags) error {
+	g, ok := tx.SecurityGroups.first(groupsByRule, id)
+	if err := ruleNoun.found(ok && tx.owns(g.Owner), id); err != nil {
+		return err
+	}
+	g.Rules = slices.Clone(g.Rules)
+	r := &g.Rules[slices.IndexFunc(g.Rules, func(r sim.SecurityGroupRule) bool { return string(r.ID) == id })]
+	var err error
+	if r.Tags, err = change(r.Tags); err != nil {
+		return err
+	}
+	put(tx, tx.SecurityGroups, g.ID, g)
+	return nil
+}
 
 // AuthorizeSecurityGroup adds rules (EC2 API, AuthorizeSecurityGroupIngress and
 // ...Egress). Of each rule, ID and Egress are filled in here.
@@ -18,7 +54,7 @@ type AuthorizeSecurityGroup struct {
 
 // AuthorizeSecurityGroup returns the new rules.
 func (tx *Tx) AuthorizeSecurityGroup(in AuthorizeSecurityGroup) ([]sim.SecurityGroupRule, error) {
-	g, err := tx.group(in.Group)
+	g, err := get(tx, tx.SecurityGroups, in.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +101,7 @@ type RevokeSecurityGroup struct {
 
 // RevokeSecurityGroup removes all the rules that are named, or none.
 func (tx *Tx) RevokeSecurityGroup(in RevokeSecurityGroup) ([]sim.SecurityGroupRule, error) {
-	g, err := tx.group(in.Group)
+	g, err := get(tx, tx.SecurityGroups, in.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +112,7 @@ func (tx *Tx) RevokeSecurityGroup(in RevokeSecurityGroup) ([]sim.SecurityGroupRu
 	for _, id := range in.RuleIDs {
 		at := slices.IndexFunc(g.Rules, func(r sim.SecurityGroupRule) bool { return r.ID == id && r.Egress == in.Egress })
 		if at < 0 {
-			return nil, kindRule.found(false, string(id))
+			return nil, ruleNoun.found(false, string(id))
 		}
 		gone = append(gone, g.Rules[at])
 	}
@@ -118,7 +154,7 @@ func (tx *Tx) checkRule(g sim.SecurityGroup, r sim.SecurityGroupRule) (sim.Secur
 	}
 	switch {
 	case r.Group != "":
-		peer, err := tx.group(r.Group)
+		peer, err := get(tx, tx.SecurityGroups, r.Group)
 		if err != nil {
 			return r, err
 		}

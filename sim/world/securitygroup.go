@@ -26,18 +26,14 @@ func (tx *Tx) CreateSecurityGroup(in CreateSecurityGroup) (sim.SecurityGroup, er
 	if in.VPC == "" {
 		return sim.SecurityGroup{}, sim.Errorf("VPCIdNotSpecified", "No default VPC for this user")
 	}
-	v, err := tx.vpc(in.VPC)
+	v, err := get(tx, tx.VPCs, in.VPC)
 	if err != nil {
 		return sim.SecurityGroup{}, err
 	}
-	groups := 0
-	for _, g := range tx.SecurityGroupsOf(v.ID) {
-		if g.Name == in.Name {
-			return sim.SecurityGroup{}, sim.Errorf("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", in.Name, v.ID)
-		}
-		groups++
+	if tx.SecurityGroups.has(groupsByName, groupKey(v.ID, in.Name)) {
+		return sim.SecurityGroup{}, sim.Errorf("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", in.Name, v.ID)
 	}
-	if groups >= maxGroupsPerVPC {
+	if tx.SecurityGroups.countBy(groupsByVPC, string(v.ID)) >= maxGroupsPerVPC {
 		return sim.SecurityGroup{}, sim.Errorf("SecurityGroupLimitExceeded", "The maximum number of security groups for this VPC has been reached.")
 	}
 	return tx.newGroup(v, in.Name, in.Description, in.Tags)
@@ -54,20 +50,16 @@ func (tx *Tx) newDefaultGroup(v sim.VPC) error {
 }
 
 func (tx *Tx) newGroup(v sim.VPC, name, description string, tags sim.Tags) (sim.SecurityGroup, error) {
-	tags, err := newTags(tags)
+	g, err := add(tx, tx.SecurityGroups, tags, sim.SecurityGroup{Owner: v.Owner, VPC: v.ID, Name: name, Description: description})
 	if err != nil {
 		return sim.SecurityGroup{}, err
 	}
-	id, err := newID[sim.SecurityGroupID](tx, sim.PrefixSecurityGroup)
-	if err != nil {
-		return sim.SecurityGroup{}, err
-	}
-	g := sim.SecurityGroup{ID: id, Owner: v.Owner, VPC: v.ID, Name: name, Description: description, Tags: tags}
-	put(tx, tx.SecurityGroups, id, g)
-	_, err = tx.AuthorizeSecurityGroup(AuthorizeSecurityGroup{Group: id, Egress: true,
+	_, err = tx.AuthorizeSecurityGroup(AuthorizeSecurityGroup{Group: g.ID, Egress: true,
 		Rules: []sim.SecurityGroupRule{{Protocol: sim.ProtocolAll, CIDR: sim.Everywhere}}})
-	return tx.SecurityGroups.Row(id), err
+	return tx.SecurityGroups.Row(g.ID), err
 }
+
+func groupKey(v sim.VPCID, name string) string { return string(v) + "/" + name }
 
 func checkGroupName(name, description string) error {
 	switch {
@@ -90,7 +82,7 @@ func checkGroupName(name, description string) error {
 // DeleteSecurityGroup removes a group that no interface carries and no rule of
 // another group names.
 func (tx *Tx) DeleteSecurityGroup(id sim.SecurityGroupID) error {
-	g, err := tx.group(id)
+	g, err := get(tx, tx.SecurityGroups, id)
 	if err != nil {
 		return err
 	}
@@ -112,7 +104,7 @@ func (tx *Tx) groupsFor(n sim.Subnet, ids []sim.SecurityGroupID) ([]sim.Security
 	}
 	var out []sim.SecurityGroupID
 	for _, id := range ids {
-		g, err := tx.group(id)
+		g, err := get(tx, tx.SecurityGroups, id)
 		switch {
 		case err != nil:
 			return nil, err

@@ -18,7 +18,7 @@ type CreateSubnet struct {
 
 // CreateSubnet makes a subnet; the VPC's main route table serves it.
 func (tx *Tx) CreateSubnet(in CreateSubnet) (sim.Subnet, error) {
-	v, err := tx.vpc(in.VPC)
+	v, err := get(tx, tx.VPCs, in.VPC)
 	if err != nil {
 		return sim.Subnet{}, err
 	}
@@ -39,17 +39,7 @@ func (tx *Tx) CreateSubnet(in CreateSubnet) (sim.Subnet, error) {
 	if len(others) >= maxSubnetsPerVPC {
 		return sim.Subnet{}, sim.Errorf("SubnetLimitExceeded", "You have reached the limit on the number of subnets that you can create in the VPC '%s'.", v.ID)
 	}
-	tags, err := newTags(in.Tags)
-	if err != nil {
-		return sim.Subnet{}, err
-	}
-	id, err := newID[sim.SubnetID](tx, sim.PrefixSubnet)
-	if err != nil {
-		return sim.Subnet{}, err
-	}
-	n := sim.Subnet{ID: id, Owner: v.Owner, VPC: v.ID, CIDR: cidr, Zone: zone, Number: freeNumber(numbers), Tags: tags}
-	put(tx, tx.Subnets, id, n)
-	return n, nil
+	return add(tx, tx.Subnets, in.Tags, sim.Subnet{Owner: v.Owner, VPC: v.ID, CIDR: cidr, Zone: zone, Number: freeNumber(numbers)})
 }
 
 func (tx *Tx) subnetZone(z sim.Zone) (sim.Zone, error) {
@@ -76,7 +66,7 @@ func freeNumber(used []uint32) uint32 {
 // DeleteSubnet removes a subnet in which there is no interface any more. An
 // instance that shuts down holds its own until it is terminated.
 func (tx *Tx) DeleteSubnet(id sim.SubnetID) error {
-	n, err := tx.subnet(id)
+	n, err := get(tx, tx.Subnets, id)
 	if err != nil {
 		return err
 	}
@@ -96,7 +86,7 @@ type ModifySubnetAttribute struct {
 
 // ModifySubnetAttribute changes what later launches into a subnet get.
 func (tx *Tx) ModifySubnetAttribute(in ModifySubnetAttribute) error {
-	n, err := tx.subnet(in.Subnet)
+	n, err := get(tx, tx.Subnets, in.Subnet)
 	if err != nil {
 		return err
 	}

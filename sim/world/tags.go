@@ -98,74 +98,13 @@ func (tx *Tx) retag(ids []string, change changeTags) error {
 		return missing("ResourceIdSet")
 	}
 	for _, id := range ids {
-		prefix, _, _ := strings.Cut(id, "-")
-		retag, ok := taggable[prefix]
+		k, ok := taggableNamed(id)
 		if !ok {
 			return sim.Errorf("InvalidID", "The ID '%s' is not valid", id)
 		}
-		if err := retag(tx, id, change); err != nil {
+		if err := k.retag(tx, id, change); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// taggable are the kinds of resources that have tags, by the prefix of their ids.
-var taggable = map[string]func(*Tx, string, changeTags) error{
-	sim.PrefixVPC: retagRow((*Tx).vpc, func(s *State) *Table[sim.VPCID, sim.VPC] { return s.VPCs },
-		func(v *sim.VPC) *sim.Tags { return &v.Tags }),
-	sim.PrefixSubnet: retagRow((*Tx).subnet, func(s *State) *Table[sim.SubnetID, sim.Subnet] { return s.Subnets },
-		func(n *sim.Subnet) *sim.Tags { return &n.Tags }),
-	sim.PrefixInternetGateway: retagRow((*Tx).gateway, func(s *State) *Table[sim.InternetGatewayID, sim.InternetGateway] { return s.InternetGateways },
-		func(g *sim.InternetGateway) *sim.Tags { return &g.Tags }),
-	sim.PrefixRouteTable: retagRow((*Tx).routeTable, func(s *State) *Table[sim.RouteTableID, sim.RouteTable] { return s.RouteTables },
-		func(t *sim.RouteTable) *sim.Tags { return &t.Tags }),
-	sim.PrefixSecurityGroup: retagRow((*Tx).group, func(s *State) *Table[sim.SecurityGroupID, sim.SecurityGroup] { return s.SecurityGroups },
-		func(g *sim.SecurityGroup) *sim.Tags { return &g.Tags }),
-	sim.PrefixENI: retagRow((*Tx).eni, func(s *State) *Table[sim.ENIID, sim.ENI] { return s.ENIs },
-		func(e *sim.ENI) *sim.Tags { return &e.Tags }),
-	sim.PrefixAllocation: retagRow((*Tx).address, func(s *State) *Table[sim.AllocationID, sim.Address] { return s.Addresses },
-		func(a *sim.Address) *sim.Tags { return &a.Tags }),
-	sim.PrefixKeyPair: retagRow((*Tx).keyPair, func(s *State) *Table[sim.KeyPairID, sim.KeyPair] { return s.KeyPairs },
-		func(k *sim.KeyPair) *sim.Tags { return &k.Tags }),
-	sim.PrefixImage: retagRow((*Tx).ownImage, func(s *State) *Table[sim.ImageID, sim.Image] { return s.Images },
-		func(i *sim.Image) *sim.Tags { return &i.Tags }),
-	sim.PrefixInstance: retagRow((*Tx).instance, func(s *State) *Table[sim.InstanceID, sim.Instance] { return s.Instances },
-		func(i *sim.Instance) *sim.Tags { return &i.Tags }),
-	sim.PrefixVolume: retagRow((*Tx).volume, func(s *State) *Table[sim.VolumeID, sim.Volume] { return s.Volumes },
-		func(v *sim.Volume) *sim.Tags { return &v.Tags }),
-	sim.PrefixSecurityGroupRule: retagRule,
-}
-
-func retagRow[K ~string, V any](find func(*Tx, K) (V, error), rows func(*State) *Table[K, V], tags func(*V) *sim.Tags) func(*Tx, string, changeTags) error {
-	return func(tx *Tx, id string, change changeTags) error {
-		row, err := find(tx, K(id))
-		if err != nil {
-			return err
-		}
-		if *tags(&row), err = change(*tags(&row)); err != nil {
-			return err
-		}
-		put(tx, rows(tx.State), K(id), row)
-		return nil
-	}
-}
-
-// retagRule changes the tags of a rule, which is a part of its group's row.
-func retagRule(tx *Tx, id string, change changeTags) error {
-	for _, g := range tx.SecurityGroups.All() {
-		at := slices.IndexFunc(g.Rules, func(r sim.SecurityGroupRule) bool { return string(r.ID) == id })
-		if at < 0 || !tx.owns(g.Owner) {
-			continue
-		}
-		tags, err := change(g.Rules[at].Tags)
-		if err != nil {
-			return err
-		}
-		g.Rules = slices.Clone(g.Rules)
-		g.Rules[at].Tags = tags
-		put(tx, tx.SecurityGroups, g.ID, g)
-		return nil
-	}
-	return kindRule.found(false, id)
 }

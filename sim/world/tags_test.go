@@ -15,37 +15,41 @@ func TestEveryKindIsTaggable(t *testing.T) {
 	r := newRegion(t)
 	v := r.vpc("10.0.0.0/16")
 	n := r.subnet(v, "10.0.1.0/24")
-	g := r.online(v)
-	i := r.running(n, func(in *RunInstances) { in.BlockDevices = []BlockDeviceMapping{{Device: "/dev/sdf", Size: 1}} })
-	k := do(r, func(tx *Tx) (sim.KeyPair, error) {
+	r.online(v)
+	r.running(n, func(in *RunInstances) { in.BlockDevices = []BlockDeviceMapping{{Device: "/dev/sdf", Size: 1}} })
+	do(r, func(tx *Tx) (sim.KeyPair, error) {
 		return tx.CreateKeyPair(CreateKeyPair{Name: "k", Type: "rsa", PublicKey: "x"})
 	})
-	a := do(r, allocate)
-	sg := r.View().DefaultGroup(v.ID)
-	image := do(r, func(tx *Tx) (sim.Image, error) { return tx.EnsureImage(EnsureImage{Owner: alice, Name: "own"}) })
-	ids := []string{string(v.ID), string(n.ID), string(g.ID), string(i.ID), string(k.ID), string(a.Allocation), string(sg.ID), string(sg.Rules[0].ID),
-		string(r.eni(i.ID).ID), string(i.BlockDevices[0].Volume), string(r.View().MainRouteTable(v.ID).ID), string(image.ID)}
-	if len(ids) != len(taggable) {
-		t.Errorf("%d kinds tested, %d are taggable", len(ids), len(taggable))
+	do(r, allocate)
+	do(r, func(tx *Tx) (sim.Image, error) { return tx.EnsureImage(EnsureImage{Owner: alice, Name: "own"}) })
+	var ids []string
+	for prefix, k := range taggables {
+		before := len(ids)
+		for t := range k.tags(r.View()) {
+			if t.Owner == alice {
+				ids = append(ids, t.ID)
+			}
+		}
+		if len(ids) == before {
+			t.Errorf("there is no %s-... to test with", prefix)
+		}
 	}
 	r.run(func(tx *Tx) error {
 		return tx.CreateTags(CreateTags{Resources: ids, Tags: sim.Tags{{Key: "b", Value: "2"}, {Key: "a", Value: "1"}}})
 	})
-	s := r.View()
 	want := sim.Tags{{Key: "a", Value: "1"}, {Key: "b", Value: "2"}}
-	for kind, got := range map[string]sim.Tags{
-		"vpc": s.VPCs.Row(v.ID).Tags, "subnet": s.Subnets.Row(n.ID).Tags, "gateway": s.InternetGateways.Row(g.ID).Tags,
-		"instance": s.Instances.Row(i.ID).Tags, "key": s.KeyPairs.Row(k.ID).Tags, "address": s.Addresses.Row(a.Allocation).Tags,
-		"group": s.SecurityGroups.Row(sg.ID).Tags, "rule": s.SecurityGroups.Row(sg.ID).Rules[0].Tags, "eni": r.eni(i.ID).Tags,
-		"volume": s.Volumes.Row(i.BlockDevices[0].Volume).Tags, "table": s.MainRouteTable(v.ID).Tags, "image": s.Images.Row(image.ID).Tags,
-	} {
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("tags of the %s (-want +got):\n%s", kind, diff)
+	got := map[string]sim.Tags{}
+	for t := range r.View().Tagged {
+		got[t.ID] = t.Tags
+	}
+	for _, id := range ids {
+		if diff := cmp.Diff(want, got[id]); diff != "" {
+			t.Errorf("tags of %s (-want +got):\n%s", id, diff)
 		}
 	}
 	r.run(func(tx *Tx) error { return tx.DeleteTags(DeleteTags{Resources: ids}) })
-	if got := r.instance(i.ID).Tags; len(got) != 0 {
-		t.Errorf("tags after all were deleted: %v", got)
+	for x := range r.View().Tagged {
+		t.Errorf("tags of %s after all were deleted: %v", x.ID, x.Tags)
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"reflect"
+	"strings"
+	"time"
 
 	"labsim/sim"
 )
@@ -11,8 +14,9 @@ import (
 // once makes something at most once per client token (EC2 API Reference,
 // "Ensuring idempotency in Amazon EC2 API requests"): the same request again
 // gets what the first one made, another request with its token is refused. A
-// token whose resource is gone counts as unused.
-func once[T any, K ~string](tx *Tx, action, token string, in any, get func(K) (T, error), make func() (T, K, error)) (T, error) {
+// token whose resource is gone counts as unused. A request's type is named as its
+// operation.
+func once[T any, K ~string](tx *Tx, token string, in any, get func(K) (T, error), make func() (T, K, error)) (T, error) {
 	if token == "" {
 		out, _, err := make()
 		return out, err
@@ -28,7 +32,7 @@ func once[T any, K ~string](tx *Tx, action, token string, in any, get func(K) (T
 	if err != nil {
 		return none, err
 	}
-	key := string(tx.Account) + "/" + action + "/" + token
+	key := string(tx.Account) + "/" + reflect.TypeOf(in).Name() + "/" + token
 	if used, ok := tx.Tokens.Get(key); ok {
 		out, err := get(K(used.Resource))
 		switch {
@@ -43,7 +47,7 @@ func once[T any, K ~string](tx *Tx, action, token string, in any, get func(K) (T
 	if err != nil {
 		return none, err
 	}
-	put(tx, tx.Tokens, key, Token{Request: request, Resource: string(id)})
+	put(tx, tx.Tokens, key, Token{Request: request, Resource: string(id), Used: tx.Now})
 	return out, nil
 }
 
@@ -53,15 +57,15 @@ func requestHash(in any) (string, error) {
 	return hex.EncodeToString(h[:]), err
 }
 
-// purgeTokens forgets the tokens whose resource is gone.
-func (tx *Tx) purgeTokens() {
-	resources := map[string]bool{}
-	for _, i := range tx.Instances.All() {
-		resources[string(i.Reservation)] = true
-	}
+// tokenLife is how long a token holds once its resource is gone (EC2 API Reference,
+// "Ensuring idempotency", of terminated instances).
+const tokenLife = 24 * time.Hour
+
+// purgeTokens forgets the tokens that were used before a time and whose resource is gone.
+func (tx *Tx) purgeTokens(before time.Time) {
 	var gone []string
 	for key, t := range tx.Tokens.All() {
-		if !resources[t.Resource] && !tx.stands(t.Resource) {
+		if t.Used.Before(before) && !tx.stands(t.Resource) {
 			gone = append(gone, key)
 		}
 	}
@@ -71,8 +75,13 @@ func (tx *Tx) purgeTokens() {
 }
 
 func (tx *Tx) stands(resource string) bool {
-	_, volume := tx.Volumes.Get(sim.VolumeID(resource))
-	_, table := tx.RouteTables.Get(sim.RouteTableID(resource))
-	_, eni := tx.ENIs.Get(sim.ENIID(resource))
-	return volume || table || eni
+	if strings.HasPrefix(resource, sim.PrefixReservation+"-") {
+		return tx.Instances.has(instancesByReservation, resource)
+	}
+	for t := range tx.tables() {
+		if t.hasRow(resource) {
+			return true
+		}
+	}
+	return false
 }

@@ -35,13 +35,13 @@ func put[K ~string, V any](tx *Tx, t *Table[K, V], id K, row V) {
 		return
 	}
 	t.put(id, row)
-	tx.touched[rowKey{t.name, string(id)}] = t
+	tx.touched[rowKey{t.kind.table, string(id)}] = t
 }
 
 // remove deletes a row and notes it for the commit.
 func remove[K ~string, V any](tx *Tx, t *Table[K, V], id K) {
 	t.remove(id)
-	tx.touched[rowKey{t.name, string(id)}] = t
+	tx.touched[rowKey{t.kind.table, string(id)}] = t
 }
 
 // newID makes an identifier; random never fails in a transaction, see Options.

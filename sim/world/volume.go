@@ -20,10 +20,7 @@ type CreateVolume struct {
 
 // CreateVolume makes a volume that is attached to nothing.
 func (tx *Tx) CreateVolume(in CreateVolume) (sim.Volume, error) {
-	return once(tx, "CreateVolume", in.ClientToken, in, tx.volume, func() (sim.Volume, sim.VolumeID, error) {
-		v, err := tx.newVolume(in)
-		return v, v.ID, err
-	})
+	return addOnce(tx, tx.Volumes, in.ClientToken, in, func() (sim.Volume, error) { return tx.newVolume(in) })
 }
 
 func (tx *Tx) newVolume(in CreateVolume) (sim.Volume, error) {
@@ -37,24 +34,14 @@ func (tx *Tx) newVolume(in CreateVolume) (sim.Volume, error) {
 	if !slices.Contains(tx.Zones(), in.Zone) {
 		return sim.Volume{}, sim.Errorf("InvalidZone.NotFound", "The zone '%s' does not exist.", in.Zone)
 	}
-	if !ownedBelow(tx, tx.Volumes, func(v sim.Volume) sim.AccountID { return v.Owner }, maxVolumes) {
-		return sim.Volume{}, sim.Errorf("VolumeLimitExceeded", "The maximum number of volumes has been reached.")
-	}
-	if v.Tags, err = newTags(in.Tags); err != nil {
-		return sim.Volume{}, err
-	}
-	if v.ID, err = newID[sim.VolumeID](tx, sim.PrefixVolume); err != nil {
-		return sim.Volume{}, err
-	}
-	v.Owner, v.Zone, v.CreateTime = tx.Account, in.Zone, tx.Now
-	put(tx, tx.Volumes, v.ID, v)
-	return v, nil
+	v.Zone, v.CreateTime = in.Zone, tx.Now
+	return add(tx, tx.Volumes, in.Tags, v)
 }
 
 // DeleteVolume lets a volume that is attached to nothing die, with its data.
 // It is deleting until VolumeGone.
 func (tx *Tx) DeleteVolume(id sim.VolumeID) error {
-	v, err := tx.volume(id)
+	v, err := get(tx, tx.Volumes, id)
 	if err != nil {
 		return err
 	}
@@ -81,11 +68,11 @@ type VolumeAttachment struct {
 
 // AttachVolume needs an available volume in the zone of a stopped instance.
 func (tx *Tx) AttachVolume(in AttachVolume) (VolumeAttachment, error) {
-	v, err := tx.volume(in.Volume)
+	v, err := get(tx, tx.Volumes, in.Volume)
 	if err != nil {
 		return VolumeAttachment{}, err
 	}
-	i, err := tx.instance(in.Instance)
+	i, err := get(tx, tx.Instances, in.Instance)
 	if err != nil {
 		return VolumeAttachment{}, err
 	}
@@ -148,7 +135,7 @@ type DetachVolume struct {
 
 // DetachVolume returns where the volume was.
 func (tx *Tx) DetachVolume(in DetachVolume) (VolumeAttachment, error) {
-	if _, err := tx.volume(in.Volume); err != nil {
+	if _, err := get(tx, tx.Volumes, in.Volume); err != nil {
 		return VolumeAttachment{}, err
 	}
 	i, d, ok := tx.AttachmentOf(in.Volume)

@@ -48,7 +48,7 @@ func (tx *Tx) AdoptVolume(in AdoptVolume) (sim.Volume, error) {
 		return v, nil
 	}
 	if !sim.ValidID(sim.PrefixVolume, string(in.ID)) {
-		return sim.Volume{}, kindVolume.found(false, string(in.ID))
+		return sim.Volume{}, volumes.found(false, string(in.ID))
 	}
 	tags, err := newTags(in.Tags)
 	if err != nil {

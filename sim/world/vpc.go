@@ -22,19 +22,10 @@ func (tx *Tx) CreateVPC(in CreateVPC) (sim.VPC, error) {
 	if in.Tenancy != "" && in.Tenancy != "default" {
 		return sim.VPC{}, sim.Errorf(sim.CodeUnsupportedOperation, "The tenancy '%s' is not simulated; use 'default'.", in.Tenancy)
 	}
-	if !ownedBelow(tx, tx.VPCs, func(v sim.VPC) sim.AccountID { return v.Owner }, maxVPCs) {
-		return sim.VPC{}, sim.Errorf("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
-	}
-	tags, err := newTags(in.Tags)
+	v, err := add(tx, tx.VPCs, in.Tags, sim.VPC{CIDRs: []netip.Prefix{cidr}, Tenancy: "default", DNSSupport: true})
 	if err != nil {
 		return sim.VPC{}, err
 	}
-	id, err := newID[sim.VPCID](tx, sim.PrefixVPC)
-	if err != nil {
-		return sim.VPC{}, err
-	}
-	v := sim.VPC{ID: id, Owner: tx.Account, CIDRs: []netip.Prefix{cidr}, Tenancy: "default", DNSSupport: true, Tags: tags}
-	put(tx, tx.VPCs, id, v)
 	if err := tx.newMainRouteTable(v); err != nil {
 		return sim.VPC{}, err
 	}
@@ -43,7 +34,7 @@ func (tx *Tx) CreateVPC(in CreateVPC) (sim.VPC, error) {
 
 // DeleteVPC removes a VPC in which nothing is left but what CreateVPC made.
 func (tx *Tx) DeleteVPC(id sim.VPCID) error {
-	if _, err := tx.vpc(id); err != nil {
+	if _, err := get(tx, tx.VPCs, id); err != nil {
 		return err
 	}
 	_, hasGateway := tx.GatewayOf(id)
@@ -66,7 +57,7 @@ type ModifyVPCAttribute struct {
 
 // ModifyVPCAttribute changes a VPC's DNS settings; hostnames need support.
 func (tx *Tx) ModifyVPCAttribute(in ModifyVPCAttribute) error {
-	v, err := tx.vpc(in.VPC)
+	v, err := get(tx, tx.VPCs, in.VPC)
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func New(opts Options, rows iter.Seq2[Change, error]) (*World, error) {
 	s := newState()
 	s.Version = opts.FirstVersion
 	byName := map[string]table{}
-	for _, t := range s.tables() {
+	for t := range s.tables() {
 		byName[t.tableName()] = t
 	}
 	for c, err := range rows {

@@ -191,7 +191,7 @@ func TestOlderNamesAreRead(t *testing.T) {
 func dump(t testing.TB, s *State) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, tab := range s.tables() {
+	for tab := range s.tables() {
 		for id := range tab.ids() {
 			data, err := tab.encode(id)
 			if err != nil {
