@@ -135,17 +135,9 @@ func (d *Driver) all() []*router {
 // removeOthers removes the routers that keep doesn't want, those of an earlier
 // process included.
 func (d *Driver) removeOthers(ctx context.Context, keep func(sim.VPCID) bool) error {
-	names, err := d.o.Pins.List()
+	ids, err := d.standing()
 	errs := []error{err}
-	d.mu.Lock()
-	for id := range d.routers {
-		if !slices.Contains(names, string(id)) {
-			names = append(names, string(id))
-		}
-	}
-	d.mu.Unlock()
-	for _, name := range names {
-		id := sim.VPCID(name)
+	for _, id := range ids {
 		if keep(id) {
 			continue
 		}
@@ -153,7 +145,7 @@ func (d *Driver) removeOthers(ctx context.Context, keep func(sim.VPCID) bool) er
 			return errors.Join(append(errs, err)...)
 		}
 		if err := d.router(id).remove(); err != nil {
-			errs = append(errs, about(name, err))
+			errs = append(errs, about(string(id), err))
 			continue
 		}
 		d.mu.Lock()
@@ -161,6 +153,23 @@ func (d *Driver) removeOthers(ctx context.Context, keep func(sim.VPCID) bool) er
 		d.mu.Unlock()
 	}
 	return errors.Join(errs...)
+}
+
+// standing returns whose routers are known or pinned, those of an earlier process
+// included. What it could find it returns with an error, too.
+func (d *Driver) standing() (ids []sim.VPCID, err error) {
+	names, err := d.o.Pins.List()
+	for _, name := range names {
+		ids = append(ids, sim.VPCID(name))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id := range d.routers {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, err
 }
 
 // Clear removes every router of the site with its interfaces, and what it has in
@@ -211,18 +220,15 @@ func (d *Driver) Join(ctx context.Context, id sim.ENIID) (guestLink string, err 
 // Leave removes the interface, whether the held config has it or not.
 func (d *Driver) Leave(_ context.Context, id sim.ENIID) error {
 	d.mu.Lock()
-	var all []*router
-	if p, ok := d.places[id]; ok && d.routers[p.vpc] != nil {
-		all = []*router{d.routers[p.vpc]}
-	} else {
-		for _, r := range d.routers {
-			all = append(all, r)
-		}
-	}
+	p, ok := d.places[id]
 	d.mu.Unlock()
-	var errs []error
-	for _, r := range all {
-		errs = append(errs, r.leave(id))
+	ids, err := []sim.VPCID{p.vpc}, error(nil)
+	if !ok {
+		ids, err = d.standing()
+	}
+	errs := []error{err}
+	for _, v := range ids {
+		errs = append(errs, d.router(v).leave(id))
 	}
 	return about(string(id), errors.Join(errs...))
 }

@@ -422,6 +422,23 @@ func TestJoinIsRepeatable(t *testing.T) {
 	}
 }
 
+// The engine stops a container while the agent begins again, before its first Set.
+func TestLeaveAfterRestart(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.config.VPCs = []dataplane.VPC{seedVPC(0), twinVPC()}
+	l.set()
+	l.guest(bWeb)
+	r := l.d.router(vpcB)
+	h := l.handle(r.ns)
+	l.restart()
+	l.must(l.d.Leave(context.Background(), bWeb))
+	if _, err := h.LinkByName(site.RouterLink(bWeb)); err == nil {
+		t.Error("the interface still stands in its router")
+	}
+	l.must(l.d.Leave(context.Background(), bWeb))
+}
+
 // Somebody meddles with a router; the next Set puts it right.
 func TestSetMends(t *testing.T) {
 	t.Parallel()
