@@ -145,7 +145,7 @@ func (k kernel) input(v *dataplane.VPC, p packet) bool {
 
 // lookup is the kernel's rules: local, the subnet's table, then the interfaces.
 func (k kernel) lookup(v *dataplane.VPC, in port, dst netip.Addr) (port, bool) {
-	if dst == sim.MetadataAddr || dst == sim.DNSLinkLocal || dst == v.DNS {
+	if dst == sim.MetadataAddr || dst == sim.DNSLinkLocal || dst == sim.DNSAddr(v.CIDRs[0]) {
 		return port{local: true}, true
 	}
 	for _, n := range v.Subnets {

@@ -99,6 +99,7 @@ func (t *tracer) router(from at, dst netip.Addr) bool {
 		h.Text = sim.T("%s is the instance metadata service; security groups don't filter it", dst.String())
 	case dns && !v.DNSSupport:
 		h.Text = sim.T("the VPC's resolver is switched off (DNS support)")
+		h.Counter = dropRouter
 		t.stop(h, dnsSupport(v))
 		return true
 	case dns && t.q.Port == 53 && (t.q.Protocol == sim.ProtocolUDP || t.q.Protocol == sim.ProtocolTCP):

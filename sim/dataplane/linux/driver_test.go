@@ -172,6 +172,29 @@ func TestPackets(t *testing.T) {
 	})
 }
 
+// Where the VPC has no resolver, its addresses are the router's still: they lead to
+// nobody, whatever the subnet's table says.
+func TestResolverSwitchedOff(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	v := twinVPC()
+	v.DNS = netip.Addr{}
+	v.Tables[0].Routes = []dataplane.Route{{Destination: sim.Everywhere, Kind: dataplane.RouteENI, ENI: bWeb}}
+	v.ENIs[1].SourceDestCheck = false
+	l.config.VPCs = []dataplane.VPC{v}
+	l.set()
+	l.guest(bWeb)
+	from := l.guest(bPeer)
+	for _, to := range []string{"10.0.0.2", "169.254.169.253"} {
+		drops, passed := l.counter(vpcB, dropRouter), l.counter(vpcB, "sgr-0bout")
+		l.must(sendRaw(from, addr(to), udpPacket(addr("10.0.1.20"), addr(to), 53, "query")))
+		l.eventually("the router drops what is sent to "+to, func() bool { return l.counter(vpcB, dropRouter) == drops+1 })
+		if n := l.counter(vpcB, "sgr-0bout") - passed; n != 0 {
+			t.Errorf("%d packets to %s were let out to where the route leads", n, to)
+		}
+	}
+}
+
 func TestSetWritesOnlyDifferences(t *testing.T) {
 	t.Parallel()
 	l := seedLab(t)

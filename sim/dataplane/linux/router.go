@@ -238,10 +238,12 @@ func (r *router) addresses(h *netlink.Handle) error {
 	return nil
 }
 
+// ownAddresses has those of the resolver also where the VPC has none: else they would
+// be routed, to a middlebox for instance.
 func (r *router) ownAddresses() map[netip.Addr]bool {
-	want := map[netip.Addr]bool{sim.MetadataAddr: true}
-	if a := r.want.vpc.DNS; a.IsValid() {
-		want[a], want[sim.DNSLinkLocal] = true, true
+	want := map[netip.Addr]bool{sim.MetadataAddr: true, sim.DNSLinkLocal: true}
+	if len(r.want.vpc.CIDRs) > 0 {
+		want[sim.DNSAddr(r.want.vpc.CIDRs[0])] = true
 	}
 	for _, s := range r.want.vpc.Subnets {
 		want[sim.RouterAddr(s.CIDR)] = true
