@@ -8,7 +8,8 @@ import (
 )
 
 // Config is everything that a node keeps. Slices are sorted by ID, so that two
-// configs of the same world are equal byte for byte.
+// configs of the same world are equal byte for byte. A new field, of any type here,
+// comes with a new Revision, and its zero value means: as before it was there.
 type Config struct {
 	Site    string
 	Version uint64 // of the world it was compiled from
