@@ -107,7 +107,7 @@ func newAgent(o options) (*Agent, error) {
 		return nil, err
 	}
 	var c dataplane.Config
-	if err := readJSON(a.configFile(), &c); err != nil {
+	if err := readConfig(a.configFile(), &c); err != nil {
 		log.Printf("starting without a config: %v", err)
 		c = dataplane.Config{}
 	}

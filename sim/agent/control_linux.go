@@ -15,6 +15,7 @@ import (
 
 	"labsim/sim"
 	"labsim/sim/agent/wire"
+	"labsim/sim/dataplane"
 )
 
 // The times between two tries to reach control.
@@ -56,7 +57,7 @@ func (a *Agent) serveControl(ctx context.Context, conn net.Conn) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	hello, err := json.Marshal(wire.Hello{Protocol: wire.Protocol, Build: a.build, Site: string(a.site), Node: a.node})
+	hello, err := json.Marshal(wire.Hello{Protocol: wire.Protocol, Build: a.build, Site: string(a.site), Node: a.node, Reads: dataplane.Revision})
 	if err != nil {
 		return err
 	}

@@ -143,14 +143,14 @@ func TestControl(t *testing.T) {
 	n := controlNode(t)
 	startControlLoop(t, n)
 	c := accept(t, n)
-	if d := cmp.Diff(wire.Hello{Protocol: wire.Protocol, Build: "test", Site: string(site), Node: "here"}, c.hello); d != "" {
+	if d := cmp.Diff(wire.Hello{Protocol: wire.Protocol, Build: "test", Site: string(site), Node: "here", Reads: dataplane.Revision}, c.hello); d != "" {
 		t.Error(d)
 	}
 	if r := c.put(labConfig(4)); r.Version != 4 || len(r.Volumes) != 1 {
 		t.Errorf("report %+v, want version 4 and a volume", r)
 	}
 	var kept dataplane.Config
-	if err := readJSON(n.agent.configFile(), &kept); err != nil || kept.Version != 4 {
+	if err := readConfig(n.agent.configFile(), &kept); err != nil || kept.Version != 4 {
 		t.Errorf("on disk: version %d, %v", kept.Version, err)
 	}
 	for _, q := range []struct {
@@ -177,6 +177,36 @@ func TestControl(t *testing.T) {
 	}
 	if _, err := c.upgrade("/dial?address=127.0.0.1:22"); err == nil || !strings.Contains(err.Error(), "is not a public address") {
 		t.Errorf("dialling the engine's machine: %v, want a refusal", err)
+	}
+}
+
+// What a newer control hands over is not taken with what this agent does not know
+// left out: the config before stays in force, and on disk.
+func TestConfigOfNewerControl(t *testing.T) {
+	n := controlNode(t)
+	startControlLoop(t, n)
+	c := accept(t, n)
+	c.put(labConfig(4))
+	newer := map[string]any{"Site": string(site), "Version": 5, "VPCs": []any{map[string]any{"ID": string(vpcA), "ACLs": []string{"acl-1"}}}}
+	if code, body := c.do("PUT", wire.PathConfig, newer); code != http.StatusBadRequest || !strings.Contains(body, `unknown field "ACLs"`) || !strings.Contains(body, "reads revision") {
+		t.Errorf("a config with ACLs: %d %s", code, body)
+	}
+	if held, driven := n.agent.held().config.Version, n.driver.config.Version; held != 4 || driven != 4 {
+		t.Errorf("config %d is held and %d in force, want 4", held, driven)
+	}
+	if code, body := c.do("POST", wire.PathProbe, map[string]any{"From": string(iWeb), "IPv6": "::1"}); code != http.StatusBadRequest || !strings.Contains(body, `unknown field "IPv6"`) {
+		t.Errorf("a probe over IPv6: %d %s", code, body)
+	}
+
+	text, err := json.Marshal(newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(n.agent.configFile(), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again := newNode(t, n.dir); len(again.agent.held().vpcs) != 0 {
+		t.Error("an agent that starts takes up the config that a newer one kept")
 	}
 }
 

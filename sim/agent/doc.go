@@ -11,6 +11,8 @@
 //   - Docker's questions about what the plugin is are answered at once, from
 //     constants, whatever else is broken: an engine that waits for them doesn't
 //     boot. A hook that takes too long ends the process; Docker starts it again.
+//   - A config with a field that it does not know is refused, and the one before
+//     stays in force (dataplane.Revision).
 //   - A subnet or interface that the held config lacks is refused. What takes
 //     something away succeeds, also for what is not known any more.
 //   - It never opens a path below another process' root.

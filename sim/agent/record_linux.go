@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -230,12 +231,22 @@ func (s *records) joined() map[sim.ENIID]string {
 // readJSON reads a file into v. No file leaves v as it is; a damaged one is
 // renamed, so that it can be looked at, and an error returned.
 func readJSON(path string, v any) error {
+	return readAs(path, func(b []byte) error { return json.Unmarshal(b, v) })
+}
+
+// readConfig is readJSON for a config. That of a newer agent is taken for damaged:
+// without a config nothing is let through that was not before.
+func readConfig(path string, c *dataplane.Config) error {
+	return readAs(path, func(b []byte) error { return dataplane.Decode(bytes.NewReader(b), c) })
+}
+
+func readAs(path string, decode func([]byte) error) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = json.Unmarshal(b, v)
+		err = decode(b)
 	}
 	if err == nil {
 		return nil

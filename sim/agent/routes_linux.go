@@ -58,7 +58,7 @@ func (a *Agent) routes(ctx context.Context) http.Handler {
 const maxRequest = 64 << 20
 
 func decode(w http.ResponseWriter, r *http.Request, v any) bool {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(v); err != nil {
+	if err := dataplane.Decode(http.MaxBytesReader(w, r.Body, maxRequest), v); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return false
 	}

@@ -53,6 +53,8 @@ type Hello struct {
 	Build    string
 	Site     string `json:",omitempty"`
 	Node     string `json:",omitempty"`
+	// Reads is the revision of the configs that an agent reads; see dataplane.Revision.
+	Reads int `json:",omitempty"`
 }
 
 // Exec asks for a process in the guest.
