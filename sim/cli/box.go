@@ -61,7 +61,9 @@ type boxStatus struct {
 	Steps     []boxStep // what is left to do
 	Problems  []dataplane.Problem
 	Short     *sim.Room // the engine's disk is: no instance starts
-	Unclaimed *control.Unclaimed
+	// OtherBuild: control and the agent don't understand each other.
+	OtherBuild bool
+	Unclaimed  *control.Unclaimed
 }
 
 type boxStep struct{ Kind, Resource string }

@@ -154,14 +154,7 @@ func (a *app) status(ctx context.Context) error {
 	a.table(rows)
 	failed := false
 	err = b.watch(ctx, func(s boxStatus) (bool, error) {
-		for _, p := range s.Problems {
-			failed = true
-			a.errorln(sim.Cmd("%s: %s", p.Resource, p.Message))
-		}
-		if s.Short != nil {
-			failed = true
-			a.sayShort(*s.Short)
-		}
+		failed = a.sayWrong(s)
 		return true, nil
 	})
 	if err != nil {
@@ -176,6 +169,20 @@ func (a *app) status(ctx context.Context) error {
 		return exitCode(1)
 	}
 	return nil
+}
+
+// sayWrong prints what is wrong with the box, and reports whether anything is.
+func (a *app) sayWrong(s boxStatus) bool {
+	for _, p := range s.Problems {
+		a.errorln(sim.Cmd("%s: %s", p.Resource, p.Message))
+	}
+	if s.OtherBuild {
+		a.advise([]fault{{Cause: sim.T("control and the agent are of different builds of labsim; this gives them the same one:"), Fix: []sim.Text{sim.Cmd("labsim up")}}})
+	}
+	if s.Short != nil {
+		a.sayShort(*s.Short)
+	}
+	return len(s.Problems) > 0 || s.OtherBuild || s.Short != nil
 }
 
 func dash(s string) string {

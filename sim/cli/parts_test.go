@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"labsim/sim"
+	"labsim/sim/dataplane"
 )
 
 func TestColumns(t *testing.T) {
@@ -27,6 +28,21 @@ func TestColumns(t *testing.T) {
 		if got := cut(c.s, c.n); got != c.want {
 			t.Errorf("cut(%q, %d) = %q, want %q", c.s, c.n, got, c.want)
 		}
+	}
+}
+
+// What is wrong with the box is named, with what to type where that is known.
+func TestSayWrong(t *testing.T) {
+	var errw strings.Builder
+	a := &app{site: string(sim.DefaultSite), err: &errw}
+	if a.sayWrong(boxStatus{}) || errw.String() != "" {
+		t.Errorf("of a box that is well: %q", errw.String())
+	}
+	if !a.sayWrong(boxStatus{OtherBuild: true, Problems: []dataplane.Problem{{Resource: "agent", Message: "too old"}}}) {
+		t.Error("an agent that is too old is nothing wrong")
+	}
+	if got, want := errw.String(), "agent: too old\ncontrol and the agent are of different builds of labsim; this gives them the same one:\n    "+self()+" up\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

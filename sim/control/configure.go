@@ -1,9 +1,11 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -90,6 +92,7 @@ type configurer struct {
 type wanted struct {
 	config  *dataplane.Config
 	content string
+	needs   int // the revision that an agent has to read
 }
 
 func newConfigurer(n Node, wake func(), log *slog.Logger) *configurer {
@@ -109,7 +112,7 @@ func (k *configurer) want(c *dataplane.Config) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if content := string(data); content != k.wanted.content {
-		k.wanted = wanted{config: c, content: content}
+		k.wanted = wanted{config: c, content: content, needs: dataplane.Needs(c)}
 		k.retryAt, k.wait = time.Time{}, 0
 		k.touch()
 	}
@@ -119,8 +122,8 @@ func (k *configurer) want(c *dataplane.Config) {
 func (k *configurer) view() (plan.Node, uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	n := plan.Node{Report: k.report()}
-	if k.state.Session != 0 && k.heldBy == k.state.Session {
+	n := plan.Node{Report: k.report(), Unread: k.unread()}
+	if n.Unread == "" && k.state.Session != 0 && k.heldBy == k.state.Session {
 		n.Config = k.held.config
 		n.Current = k.held.content == k.wanted.content
 	}
@@ -138,6 +141,15 @@ func (k *configurer) report() dataplane.Report {
 	return streamed
 }
 
+// unread says why the agent that is connected can't be given the config, or "". What
+// it still holds is not what the world asks for, so nothing starts by it. k.mu is held.
+func (k *configurer) unread() string {
+	if k.state.Session == 0 || k.wanted.needs <= k.state.Reads {
+		return ""
+	}
+	return fmt.Sprintf("the agent is too old: it reads configs of revision %d, and this one needs %d", k.state.Reads, k.wanted.needs)
+}
+
 // lost reports whether the agent has lost what the engine told it.
 func (k *configurer) lost() bool {
 	k.mu.Lock()
@@ -149,7 +161,7 @@ func (k *configurer) lost() bool {
 func (k *configurer) now() (state NodeState, problem string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.state, k.problem
+	return k.state, cmp.Or(k.unread(), k.problem)
 }
 
 // connected is closed once the agent is connected, disconnected once it is not.
@@ -232,10 +244,10 @@ func (k *configurer) handOver(ctx context.Context) (again time.Time) {
 			k.retryAt = time.Now().Add(k.wait)
 		}
 	}
-	retryAt, problem := k.retryAt, k.problem
+	retryAt, problem, unread := k.retryAt, k.problem, k.unread()
 	k.mu.Unlock()
 	switch {
-	case w.config == nil || session == 0 || holds && problem == "":
+	case w.config == nil || session == 0 || unread != "" || holds && problem == "":
 		return time.Time{}
 	case time.Now().Before(retryAt):
 		return retryAt
@@ -273,10 +285,13 @@ func (k *configurer) repair(ctx context.Context) error {
 	k.setting.Lock()
 	defer k.setting.Unlock()
 	k.mu.Lock()
-	c, session := k.wanted.config, k.state.Session
+	c, session, unread := k.wanted.config, k.state.Session, k.unread()
 	k.mu.Unlock()
-	if session == 0 || c == nil {
+	switch {
+	case session == 0 || c == nil:
 		return errNoAgent
+	case unread != "":
+		return errors.New(unread)
 	}
 	ctx, cancel := context.WithTimeout(ctx, setTimeout)
 	defer cancel()

@@ -39,6 +39,7 @@ type Link struct {
 	mu      sync.Mutex
 	session *session // nil: no agent
 	last    uint64
+	refused string        // why the agent that dialled last was turned away, while there is none
 	changed chan struct{} // closed at the next change of session or its report
 }
 
@@ -46,6 +47,7 @@ type Link struct {
 type session struct {
 	number uint64
 	build  string
+	reads  int // dataplane.Revision of the agent
 	mux    *yamux.Session
 	http   *http.Client
 	report dataplane.Report // below Link.mu
@@ -92,17 +94,19 @@ func (l *Link) accept(ctx context.Context, conn net.Conn) error {
 	switch {
 	case err != nil:
 		return err
-	case hello.Protocol != wire.Protocol:
-		return fmt.Errorf("agent speaks protocol %d, control %d", hello.Protocol, wire.Protocol)
 	case hello.Site != string(l.site):
 		return fmt.Errorf("agent of site %q at the socket of %q", hello.Site, l.site)
+	case hello.Protocol != wire.Protocol:
+		err := fmt.Errorf("the agent speaks protocol %d, control %d", hello.Protocol, wire.Protocol)
+		l.turnAway(err.Error())
+		return err
 	}
 	mux, err := yamux.Server(conn, muxConfig())
 	if err != nil {
 		return err
 	}
 	defer mux.Close()
-	s := &session{build: hello.Build, mux: mux, http: &http.Client{Transport: &http.Transport{
+	s := &session{build: hello.Build, reads: hello.Reads, mux: mux, http: &http.Client{Transport: &http.Transport{
 		DialContext:            func(context.Context, string, string) (net.Conn, error) { return mux.Open() },
 		MaxResponseHeaderBytes: wire.MaxHead,
 	}}}
@@ -158,6 +162,7 @@ func (l *Link) replace(s *session) {
 	old := l.session
 	l.session = s
 	if s != nil {
+		l.refused = ""
 		l.last++
 		s.number = l.last
 	}
@@ -173,6 +178,16 @@ func (l *Link) drop(s *session) {
 	defer l.mu.Unlock()
 	if l.session == s {
 		l.session = nil
+		l.notify()
+	}
+}
+
+// turnAway notes why there is no agent; one that is turned away comes again and again.
+func (l *Link) turnAway(why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session == nil && l.refused != why {
+		l.refused = why
 		l.notify()
 	}
 }
@@ -196,9 +211,9 @@ func (l *Link) current() (*session, error) {
 func (l *Link) Watch(ctx context.Context, f func(NodeState)) error {
 	for {
 		l.mu.Lock()
-		var state NodeState
+		state := NodeState{Refused: l.refused}
 		if s := l.session; s != nil {
-			state = NodeState{Session: s.number, Build: s.build, Report: s.report}
+			state = NodeState{Session: s.number, Build: s.build, Reads: s.reads, Report: s.report}
 		}
 		changed := l.changed
 		l.mu.Unlock()

@@ -41,6 +41,15 @@ type fakeAgent struct {
 
 func dialAgent(t *testing.T, dir string, hold chan struct{}, files ...dataplane.VolumeStatus) *fakeAgent {
 	t.Helper()
+	a := &fakeAgent{t: t, hold: hold, files: files, reports: make(chan dataplane.Report, 8)}
+	a.dial(dir, wire.Hello{Protocol: wire.Protocol, Build: "b1", Site: "t-control", Reads: dataplane.Revision})
+	return a
+}
+
+// dial connects, and serves control from then on.
+func (a *fakeAgent) dial(dir string, hello wire.Hello) {
+	t := a.t
+	t.Helper()
 	var conn net.Conn
 	var err error
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -51,9 +60,7 @@ func dialAgent(t *testing.T, dir string, hold chan struct{}, files ...dataplane.
 			t.Fatal(err)
 		}
 	}
-	a := &fakeAgent{t: t, hold: hold, files: files, reports: make(chan dataplane.Report, 8)}
-	hello, _ := json.Marshal(wire.Hello{Protocol: wire.Protocol, Build: "b1", Site: "t-control"})
-	if _, err := conn.Write(append(hello, '\n')); err != nil {
+	if err := json.NewEncoder(conn).Encode(hello); err != nil {
 		t.Fatal(err)
 	}
 	if a.mux, err = yamux.Client(conn, muxConfig()); err != nil {
@@ -70,7 +77,6 @@ func dialAgent(t *testing.T, dir string, hold chan struct{}, files ...dataplane.
 	})
 	go http.Serve(a.mux, mux)
 	t.Cleanup(a.close)
-	return a
 }
 
 func (a *fakeAgent) close() { a.mux.Close() }

@@ -27,7 +27,10 @@ type Node interface {
 type NodeState struct {
 	Session uint64 // another one: the agent has connected anew; 0: not connected
 	Build   string
+	Reads   int // the dataplane.Revision up to which it understands configs
 	Report  dataplane.Report
+	// Refused says why an agent that dials is not let in; "": none is refused.
+	Refused string
 }
 
 // errNoAgent is answered for what needs an agent while there is none.

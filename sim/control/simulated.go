@@ -20,7 +20,7 @@ type Simulated struct {
 func (n *Simulated) Watch(ctx context.Context, f func(NodeState)) error {
 	for {
 		n.mu.Lock()
-		state := NodeState{Session: 1, Build: "simulated", Report: n.report}
+		state := NodeState{Session: 1, Build: "simulated", Reads: dataplane.Revision, Report: n.report}
 		if n.changed == nil {
 			n.changed = make(chan struct{})
 		}

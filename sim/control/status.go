@@ -22,6 +22,9 @@ type Status struct {
 	Converged bool
 	Steps     []StepStatus `json:",omitempty"`
 	Problems  []Problem    `json:",omitempty"`
+	// OtherBuild: control and the agent don't understand each other, until one
+	// labsim has put both in place.
+	OtherBuild bool `json:",omitempty"`
 	// Short: the engine's disk is, so that no instance starts. What runs is not touched.
 	Short *sim.Room `json:",omitempty"`
 	// Unclaimed: the state was lost, so nothing is done until the user decides.
@@ -91,7 +94,11 @@ func (r *reconciler) summary(s *world.State, result plan.Result) Status {
 	out := Status{Version: uint64(s.Version)}
 	node, problem := r.config.now()
 	view, _ := r.config.view()
+	out.OtherBuild = view.Unread != ""
 	switch {
+	case node.Refused != "":
+		out.OtherBuild = true
+		out.Problems = append(out.Problems, Problem{Resource: "agent", Message: node.Refused})
 	case node.Session == 0:
 		out.Problems = append(out.Problems, Problem{Resource: "agent", Message: errNoAgent.Message})
 	case problem != "":

@@ -17,7 +17,10 @@ type Node struct {
 	Config *dataplane.Config
 	// Current says that Config is what the world asks for now.
 	Current bool
-	Report  dataplane.Report
+	// Unread says why an agent that is connected can't be given what the world asks
+	// for; "" where it can.
+	Unread string
+	Report dataplane.Report
 	// Ended is when the containers of running instances were first seen to be down.
 	Ended map[sim.InstanceID]time.Time
 	// Reboots are of the instances that were started since control began.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 
 	"labsim/sim"
@@ -45,7 +46,7 @@ func (p *planner) reboot(i sim.Instance, c engine.ObservedContainer) {
 // is not.
 func (p *planner) ready(i sim.Instance, c engine.Container) (why string, ok bool) {
 	if p.n.Config == nil {
-		return "the agent is not connected", false
+		return cmp.Or(p.n.Unread, "the agent is not connected"), false
 	}
 	for _, e := range attached(p.s, i.ID) {
 		if why, ok := p.ack.holds(e); !ok {

@@ -2,8 +2,9 @@ package text
 
 var _ = add(map[string]string{
 	"the engine's disk has %d MiB left, less than the %d MiB that labsim keeps free for what runs: no instance starts": "엔진 디스크의 여유 공간이 %d MiB로, labsim이 실행 중인 인스턴스를 위해 남겨 두는 %d MiB보다 적습니다. 인스턴스를 시작하지 않습니다",
-	"the root disk of %s has grown most: %d MiB":                                       "루트 디스크가 가장 많이 커진 인스턴스는 %s입니다(%d MiB)",
-	"delete files or terminate an instance, or free space on the engine's machine: %s": "파일을 지우거나 인스턴스를 종료(terminate)하십시오. 엔진이 있는 컴퓨터에서 공간을 비워도 됩니다: %s",
+	"the root disk of %s has grown most: %d MiB":                                             "루트 디스크가 가장 많이 커진 인스턴스는 %s입니다(%d MiB)",
+	"delete files or terminate an instance, or free space on the engine's machine: %s":       "파일을 지우거나 인스턴스를 종료(terminate)하십시오. 엔진이 있는 컴퓨터에서 공간을 비워도 됩니다: %s",
+	"control and the agent are of different builds of labsim; this gives them the same one:": "control과 에이전트의 labsim 빌드가 서로 다릅니다. 다음 명령으로 같은 빌드가 됩니다:",
 	// the five steps
 	"Custom VPC":                     "사용자 지정 VPC",
 	"Public and private subnets":     "퍼블릭·프라이빗 서브넷",
