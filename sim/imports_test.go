@@ -42,7 +42,8 @@ var rooms = []struct {
 	{"sim/ec2", []string{"sim", "sim/world", "sim/ec2"}, []string{"github.com/aws/", "golang.org/x/crypto/"}, "the API knows the world only"},
 	{"sim/lab/source", []string{"sim"}, []string{"gopkg.in/yaml.v3"}, "a reader of files knows no meaning"},
 	{"sim/lab/script", []string{"sim", "sim/ec2/wire"}, []string{"mvdan.cc/sh/", "github.com/jmespath/"}, "a lab's commands reach the API only"},
-	{"sim/lab/exercise", []string{"sim", "sim/path", "sim/ec2/wire", "sim/lab/source", "sim/lab/script"}, []string{}, "checks reach the region by interfaces"},
+	{"sim/lab/exercise", []string{"sim", "sim/path", "sim/ec2/wire", "sim/region", "sim/lab/source", "sim/lab/script"}, []string{}, "checks reach the region by interfaces"},
+	{"sim/region", []string{"sim", "sim/path", "sim/graph", "sim/ec2/wire"}, []string{}, "a client sees a region by the API"},
 	{"sim/control", nil, []string{"github.com/hashicorp/yamux"}, "control knows engine and node by their interfaces"},
 }
 

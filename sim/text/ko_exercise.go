@@ -113,6 +113,7 @@ var _ = add(map[string]string{
 	"the lab has no checks: %s":                                                  "실습에 확인 항목이 없습니다: %s",
 	"the lab has no guide in %s: %s":                                             "실습에 %s 언어의 안내서가 없습니다: %s",
 	"the page has %d blocks of commands, that of %s %d":                          "이 쪽에는 명령 블록이 %d개, %s의 쪽에는 %d개 있습니다",
+	"the route of %s for 0.0.0.0/0 leads to %s, which is no internet gateway":    "%s의 0.0.0.0/0 라우팅은 %s(으)로 가며, 이것은 인터넷 게이트웨이가 아닙니다",
 	"the route of %s for 0.0.0.0/0 leads nowhere: %s is not attached to the VPC": "%s의 0.0.0.0/0 라우팅은 아무 데도 가지 않습니다: %s이(가) VPC에 연결되어 있지 않습니다",
 	"the solution of %q does not fit what stands here: %s":                       "%q의 해결 명령이 지금 상태에 맞지 않습니다: %s",
 	"the script has not written that file":                                       "스크립트가 그 파일을 쓴 적이 없습니다",

@@ -11,11 +11,12 @@ import (
 
 	"labsim/sim"
 	"labsim/sim/path"
+	"labsim/sim/region"
 )
 
 // Region is where an exercise is done.
 type Region interface {
-	API
+	region.API
 	// Trace asks the evaluator.
 	Trace(context.Context, path.Query) (path.Verdict, error)
 	// Send sends a packet and says why it did not do what is wanted; nil: it did.

@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"labsim/sim"
 	"labsim/sim/ec2/wire"
+	"labsim/sim/region"
 )
-
-// API makes one call of the EC2 API. ec2.Client is one.
-type API interface {
-	Do(ctx context.Context, action string, in, out any) error
-}
 
 // Facts are the resources of an account, in a stable order.
 type Facts struct{ All []*Resource }
@@ -40,35 +37,19 @@ func (f *Facts) named(k Kind, name string) []*Resource {
 }
 
 // Observe asks the API for everything that checks look at.
-func Observe(ctx context.Context, api API) (*Facts, error) {
-	var d description
-	for _, q := range []struct {
-		action string
-		out    any
-	}{
-		{"DescribeVpcs", &d.vpcs}, {"DescribeSubnets", &d.subnets}, {"DescribeInternetGateways", &d.gateways}, {"DescribeRouteTables", &d.tables},
-		{"DescribeSecurityGroups", &d.groups}, {"DescribeInstances", &d.instances}, {"DescribeVolumes", &d.volumes},
-		{"DescribeKeyPairs", &d.keys}, {"DescribeAddresses", &d.addresses},
-	} {
-		if err := api.Do(ctx, q.action, nil, q.out); err != nil {
-			return nil, err
-		}
+func Observe(ctx context.Context, api region.API) (*Facts, error) {
+	r, err := region.Observe(ctx, api)
+	if err != nil {
+		return nil, err
 	}
+	d := description{Region: r}
 	return d.facts(), nil
 }
 
-// description is what the API says.
+// description turns what stands into facts.
 type description struct {
-	vpcs      wire.DescribeVpcsResult
-	subnets   wire.DescribeSubnetsResult
-	gateways  wire.DescribeInternetGatewaysResult
-	tables    wire.DescribeRouteTablesResult
-	groups    wire.DescribeSecurityGroupsResult
-	instances wire.DescribeInstancesResult
-	volumes   wire.DescribeVolumesResult
-	keys      wire.DescribeKeyPairsResult
-	addresses wire.DescribeAddressesResult
-	out       Facts
+	*region.Region
+	out Facts
 }
 
 func (d *description) add(k Kind, id *string, tags []wire.Tag) *Resource {
@@ -78,43 +59,38 @@ func (d *description) add(k Kind, id *string, tags []wire.Tag) *Resource {
 }
 
 func (d *description) facts() *Facts {
-	for _, v := range d.vpcs.Vpcs {
+	for _, v := range d.VPCs {
 		r := d.add(KindVPC, v.VpcId, v.Tags)
 		r.set("cidr", wire.Value(v.CidrBlock))
 		r.set("free-cidr", d.freeCIDR(r.ID, wire.Value(v.CidrBlock)))
-		r.set("gateway", d.gatewayOf(r.ID))
-		for _, g := range d.groups.SecurityGroups {
-			if wire.Value(g.VpcId) == r.ID && wire.Value(g.GroupName) == "default" {
-				r.set("default-group", wire.Value(g.GroupId))
-			}
-		}
+		gateway, _ := d.InternetGatewayOf(r.ID)
+		r.set("gateway", wire.Value(gateway.InternetGatewayId))
+		r.set("default-group", d.DefaultGroupOf(r.ID))
 	}
-	for _, s := range d.subnets.Subnets {
+	for _, s := range d.Subnets {
 		d.subnet(s)
 	}
-	for _, g := range d.gateways.InternetGateways {
+	for _, g := range d.InternetGateways {
 		r := d.add(KindInternetGateway, g.InternetGatewayId, g.Tags)
 		for _, a := range g.Attachments {
 			r.set("vpc", wire.Value(a.VpcId))
 		}
 	}
-	for _, t := range d.tables.RouteTables {
+	for _, t := range d.RouteTables {
 		r := d.add(KindRouteTable, t.RouteTableId, t.Tags)
 		r.set("vpc", wire.Value(t.VpcId))
-		r.set("main", strconv.FormatBool(isMain(t)))
-		if route, ok := defaultRoute(t); ok {
+		r.set("main", strconv.FormatBool(region.IsMain(t)))
+		if route, ok := region.DefaultRoute(t); ok {
 			r.set("gateway", wire.Value(route.GatewayId))
 		}
 	}
-	for _, g := range d.groups.SecurityGroups {
+	for _, g := range d.SecurityGroups {
 		r := d.add(KindSecurityGroup, g.GroupId, g.Tags)
 		r.Name = wire.Value(g.GroupName)
 		r.set("vpc", wire.Value(g.VpcId))
 	}
-	for _, x := range d.instances.Reservations {
-		for _, i := range x.Instances {
-			d.instance(i)
-		}
+	for _, i := range d.Living() {
+		d.instance(i)
 	}
 	d.rest()
 	slices.SortStableFunc(d.out.All, func(a, b *Resource) int {
@@ -124,7 +100,7 @@ func (d *description) facts() *Facts {
 }
 
 func (d *description) rest() {
-	for _, v := range d.volumes.Volumes {
+	for _, v := range d.Volumes {
 		r := d.add(KindVolume, v.VolumeId, v.Tags)
 		r.set("size", strconv.Itoa(wire.Value(v.Size)))
 		r.set("type", wire.Value(v.VolumeType))
@@ -134,27 +110,19 @@ func (d *description) rest() {
 			r.set("instance", wire.Value(a.InstanceId))
 		}
 	}
-	for _, k := range d.keys.KeyPairs {
+	for _, k := range d.KeyPairs {
 		d.add(KindKeyPair, k.KeyName, k.Tags).Name = wire.Value(k.KeyName)
 	}
-	for _, a := range d.addresses.Addresses {
+	for _, a := range d.Addresses {
 		r := d.add(KindAddress, a.AllocationId, a.Tags)
 		r.set("public-ip", wire.Value(a.PublicIp))
 		r.set("instance", wire.Value(a.InstanceId))
 	}
 }
 
-// instance leaves out those that are gone.
 func (d *description) instance(i wire.Instance) {
-	state := ""
-	if i.State != nil {
-		state = wire.Value(i.State.Name)
-	}
-	if state == string(sim.StateTerminated) || state == string(sim.StateShuttingDown) {
-		return
-	}
 	r := d.add(KindInstance, i.InstanceId, i.Tags)
-	r.set("state", state)
+	r.set("state", string(region.StateOf(i)))
 	r.set("type", wire.Value(i.InstanceType))
 	if t, ok := sim.InstanceTypeNamed(wire.Value(i.InstanceType)); ok {
 		r.set("family", string(t.Family))
@@ -165,23 +133,14 @@ func (d *description) instance(i wire.Instance) {
 	r.set("public-ip", wire.Value(i.PublicIpAddress))
 	r.set("key", wire.Value(i.KeyName))
 	r.set("image", wire.Value(i.ImageId))
-	var groups, volumes []string
-	for _, g := range i.SecurityGroups {
-		groups = append(groups, wire.Value(g.GroupId))
-	}
-	for _, m := range i.BlockDeviceMappings {
-		if m.Ebs != nil && wire.Value(m.DeviceName) != wire.Value(i.RootDeviceName) {
-			volumes = append(volumes, wire.Value(m.Ebs.VolumeId))
-		}
-	}
-	r.set("security-groups", groups...)
-	r.set("open-to-all", d.openToAll(groups)...)
-	r.set("volumes", volumes...)
+	r.set("security-groups", region.GroupsOf(i)...)
+	r.set("open-to-all", d.openToAll(region.GroupsOf(i))...)
+	r.set("volumes", region.VolumesOf(i)...)
 }
 
 // openToAll lists what groups let in from everywhere: tcp/22, tcp/0-65535, all.
 func (d *description) openToAll(groups []string) (out []string) {
-	for _, g := range d.groups.SecurityGroups {
+	for _, g := range d.SecurityGroups {
 		if !slices.Contains(groups, wire.Value(g.GroupId)) {
 			continue
 		}
@@ -210,59 +169,21 @@ func (d *description) subnet(s wire.Subnet) {
 	r.set("vpc", wire.Value(s.VpcId))
 	r.set("zone", wire.Value(s.AvailabilityZone))
 	r.set("public-ip-on-launch", strconv.FormatBool(wire.Value(s.MapPublicIpOnLaunch)))
-	table, association := d.tableOf(s)
-	r.set("route-table", wire.Value(table.RouteTableId))
-	r.set("association", association)
-	id := wire.Value(table.RouteTableId)
-	route, ok := defaultRoute(table)
-	gateway := wire.Value(route.GatewayId)
+	exit := d.ExitOf(s)
+	r.set("route-table", exit.Table)
+	r.set("association", exit.Association)
 	switch {
-	case !ok && association == "":
-		r.explain("public", sim.T("it is associated with no route table and uses the main one, %s, which has no route for 0.0.0.0/0", id), "false")
-	case !ok:
-		r.explain("public", sim.T("its route table %s has no route for 0.0.0.0/0", id), "false")
-	case gateway != d.gatewayOf(wire.Value(s.VpcId)) || wire.Value(route.State) == "blackhole":
-		r.explain("public", sim.T("the route of %s for 0.0.0.0/0 leads nowhere: %s is not attached to the VPC", id, gateway), "false")
-	case association == "":
-		r.explain("public", sim.T("it is associated with no route table and uses the main one, %s, which has 0.0.0.0/0 -> %s: it is public", id, gateway), "true")
+	case exit.Target == "" && exit.Association == "":
+		r.explain("public", sim.T("it is associated with no route table and uses the main one, %s, which has no route for 0.0.0.0/0", exit.Table), "false")
+	case exit.Target == "":
+		r.explain("public", sim.T("its route table %s has no route for 0.0.0.0/0", exit.Table), "false")
+	case !strings.HasPrefix(exit.Target, sim.PrefixInternetGateway+"-"):
+		r.explain("public", sim.T("the route of %s for 0.0.0.0/0 leads to %s, which is no internet gateway", exit.Table, exit.Target), "false")
+	case !exit.Public:
+		r.explain("public", sim.T("the route of %s for 0.0.0.0/0 leads nowhere: %s is not attached to the VPC", exit.Table, exit.Target), "false")
+	case exit.Association == "":
+		r.explain("public", sim.T("it is associated with no route table and uses the main one, %s, which has 0.0.0.0/0 -> %s: it is public", exit.Table, exit.Target), "true")
 	default:
-		r.explain("public", sim.T("its route table %s has 0.0.0.0/0 -> %s: it is public", id, gateway), "true")
+		r.explain("public", sim.T("its route table %s has 0.0.0.0/0 -> %s: it is public", exit.Table, exit.Target), "true")
 	}
-}
-
-func (d *description) gatewayOf(vpc string) string {
-	for _, g := range d.gateways.InternetGateways {
-		for _, a := range g.Attachments {
-			if wire.Value(a.VpcId) == vpc {
-				return wire.Value(g.InternetGatewayId)
-			}
-		}
-	}
-	return ""
-}
-
-func (d *description) tableOf(s wire.Subnet) (table wire.RouteTable, association string) {
-	for _, t := range d.tables.RouteTables {
-		for _, a := range t.Associations {
-			if wire.Value(a.SubnetId) == wire.Value(s.SubnetId) {
-				return t, wire.Value(a.RouteTableAssociationId)
-			}
-		}
-		if wire.Value(t.VpcId) == wire.Value(s.VpcId) && isMain(t) {
-			table = t
-		}
-	}
-	return table, ""
-}
-
-func isMain(t wire.RouteTable) bool {
-	return slices.ContainsFunc(t.Associations, func(a wire.RouteTableAssociation) bool { return wire.Value(a.Main) })
-}
-
-func defaultRoute(t wire.RouteTable) (wire.Route, bool) {
-	i := slices.IndexFunc(t.Routes, func(r wire.Route) bool { return wire.Value(r.DestinationCidrBlock) == sim.Everywhere.String() })
-	if i < 0 {
-		return wire.Route{}, false
-	}
-	return t.Routes[i], true
 }

@@ -24,7 +24,7 @@ func (d *description) freeCIDR(vpc, cidr string) string {
 		return ""
 	}
 	var taken []netip.Prefix
-	for _, s := range d.subnets.Subnets {
+	for _, s := range d.Subnets {
 		if p, err := netip.ParsePrefix(wire.Value(s.CidrBlock)); err == nil && wire.Value(s.VpcId) == vpc {
 			taken = append(taken, p)
 		}

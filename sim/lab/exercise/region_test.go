@@ -21,15 +21,15 @@ import (
 	"labsim/sim/path"
 )
 
-// region is a simulated one, with its whole API.
-type region struct {
+// simulated is a region, with its whole API.
+type simulated struct {
 	*ec2.Client
 	t *testing.T
 }
 
 const token = "token"
 
-func newRegion(t *testing.T) *region {
+func newRegion(t *testing.T) *simulated {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -42,10 +42,10 @@ func newRegion(t *testing.T) *region {
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 	<-ready
-	return &region{&ec2.Client{Endpoint: "http://" + l.Addr().String()}, t}
+	return &simulated{&ec2.Client{Endpoint: "http://" + l.Addr().String()}, t}
 }
 
-func (r *region) call(ctx context.Context, method, path string, in any) (*http.Response, error) {
+func (r *simulated) call(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	data, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (r *region) call(ctx context.Context, method, path string, in any) (*http.R
 	return resp, err
 }
 
-func (r *region) Trace(ctx context.Context, q path.Query) (v path.Verdict, err error) {
+func (r *simulated) Trace(ctx context.Context, q path.Query) (v path.Verdict, err error) {
 	resp, err := r.call(ctx, http.MethodPost, "trace", q)
 	if err != nil {
 		return v, err
@@ -73,7 +73,7 @@ func (r *region) Trace(ctx context.Context, q path.Query) (v path.Verdict, err e
 }
 
 // Send has no packets: the evaluator says what they would do.
-func (r *region) Send(ctx context.Context, f Flow) (*Finding, error) {
+func (r *simulated) Send(ctx context.Context, f Flow) (*Finding, error) {
 	v, err := r.Trace(ctx, f.Query)
 	if err != nil || v.Allowed == f.Open {
 		return nil, err
@@ -87,12 +87,12 @@ func (r *region) Send(ctx context.Context, f Flow) (*Finding, error) {
 	return out, nil
 }
 
-func (r *region) Get(context.Context, string) (string, error)              { panic("nobody answers") }
-func (r *region) Run(context.Context, string, string) (string, int, error) { panic("nothing runs") }
-func (r *region) Simulated() bool                                          { return true }
+func (r *simulated) Get(context.Context, string) (string, error)              { panic("nobody answers") }
+func (r *simulated) Run(context.Context, string, string) (string, int, error) { panic("nothing runs") }
+func (r *simulated) Simulated() bool                                          { return true }
 
 // wait calls done whenever something has changed.
-func (r *region) wait(ctx context.Context, done func(context.Context) (bool, error)) error {
+func (r *simulated) wait(ctx context.Context, done func(context.Context) (bool, error)) error {
 	resp, err := r.call(ctx, http.MethodGet, "status?wait=1", nil)
 	if err != nil {
 		return err
@@ -108,17 +108,17 @@ func (r *region) wait(ctx context.Context, done func(context.Context) (bool, err
 	}
 }
 
-func (r *region) runner() *script.Runner { return &script.Runner{API: r, Wait: r.wait} }
+func (r *simulated) runner() *script.Runner { return &script.Runner{API: r, Wait: r.wait} }
 
 // do runs a script with the variables of the present cast.
-func (r *region) do(x *Exercise, text string) {
+func (r *simulated) do(x *Exercise, text string) {
 	r.t.Helper()
 	if _, err := r.runner().Run(r.t.Context(), text, r.look(x).Cast.Vars()); err != nil {
 		r.t.Fatalf("%v\n%s", err, text)
 	}
 }
 
-func (r *region) look(x *Exercise) *Attempt {
+func (r *simulated) look(x *Exercise) *Attempt {
 	r.t.Helper()
 	a, err := x.Look(r.t.Context(), r, "en")
 	if err != nil {
@@ -128,7 +128,7 @@ func (r *region) look(x *Exercise) *Attempt {
 }
 
 // check returns the results by the checks' names.
-func (r *region) check(x *Exercise, steps ...string) map[string]Result {
+func (r *simulated) check(x *Exercise, steps ...string) map[string]Result {
 	r.t.Helper()
 	results, err := r.look(x).Check(r.t.Context(), steps...)
 	if err != nil {
@@ -155,7 +155,7 @@ func ownLab(t *testing.T, name string) *Folder {
 }
 
 // solve does all that is missing, by the lab's own solutions.
-func (r *region) solve(x *Exercise) {
+func (r *simulated) solve(x *Exercise) {
 	r.t.Helper()
 	for range 30 {
 		a := r.look(x)

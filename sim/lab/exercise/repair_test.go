@@ -11,7 +11,7 @@ import (
 )
 
 // finish brings up what the repair lab begins with.
-func (r *region) finish() {
+func (r *simulated) finish() {
 	r.t.Helper()
 	data, err := compose.File(compose.Default)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestRepair(t *testing.T) {
 }
 
 // follow types what the third hint says.
-func (r *region) follow(a *Attempt, c Result) {
+func (r *simulated) follow(a *Attempt, c Result) {
 	r.t.Helper()
 	for level, want := range map[int]string{HintQuestion: "?", HintPointer: "."} {
 		if hint, commands := a.Hint(c, level); len(commands) > 0 || !strings.Contains(hint.String(), want) {
@@ -99,7 +99,7 @@ func (r *region) follow(a *Attempt, c Result) {
 }
 
 // running waits until all instances run.
-func (r *region) running() {
+func (r *simulated) running() {
 	r.t.Helper()
 	if err := r.wait(r.t.Context(), func(ctx context.Context) (bool, error) {
 		facts, err := Observe(ctx, r)
@@ -109,7 +109,7 @@ func (r *region) running() {
 	}
 }
 
-func (r *region) checks(x *Exercise) []Result {
+func (r *simulated) checks(x *Exercise) []Result {
 	r.t.Helper()
 	results, err := r.look(x).Check(r.t.Context())
 	if err != nil {
