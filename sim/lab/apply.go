@@ -6,6 +6,7 @@ import (
 
 	"labsim/sim"
 	"labsim/sim/ec2/wire"
+	"labsim/sim/region"
 )
 
 // Options are what Apply and Down need from outside.
@@ -23,7 +24,7 @@ type Options struct {
 
 // run is one pass over a list of changes.
 type run struct {
-	api     API
+	api     region.API
 	opts    Options
 	changes *Changes
 	ids     map[string]string // "kind/name" -> id
@@ -41,7 +42,7 @@ func (c *Changes) known(kind, name, id string) {
 
 // Apply makes the changes of one step (0: the deletions), in order. It stops at
 // the first that fails; what was made stays, and the next Diff goes on from it.
-func (c *Changes) Apply(ctx context.Context, api API, step int, o Options) error {
+func (c *Changes) Apply(ctx context.Context, api region.API, step int, o Options) error {
 	byStep(c.List)
 	if c.ids == nil {
 		c.ids = map[string]string{}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"labsim/sim"
+	"labsim/sim/region"
 )
 
 // Steps of the lab, as the seed numbers them. The fifth, access, is a look at
@@ -61,22 +62,22 @@ func (c *Changes) Stands() bool { return c.stood }
 
 // Diff compares a lab with what the API describes. What can't be changed in
 // place is deleted and made anew, with all that stands on it.
-func Diff(ctx context.Context, api API, l *Lab, o Options) (*Changes, error) {
-	acc, err := observe(ctx, api, l.Name)
+func Diff(ctx context.Context, api region.API, l *Lab, o Options) (*Changes, error) {
+	seen, acc, err := observe(ctx, api, l.Name)
 	if err != nil {
 		return nil, err
 	}
-	d := &differ{api: api, opts: o, lab: l, acc: acc, changes: &Changes{lab: l, acc: acc, stood: len(acc.vpcs) > 0}}
-	if err := d.run(ctx); err != nil {
+	d := &differ{opts: o, lab: l, left: seen, acc: acc, changes: &Changes{lab: l, stood: len(acc.vpcs) > 0}}
+	if err := d.run(); err != nil {
 		return nil, err
 	}
 	return d.changes, nil
 }
 
 type differ struct {
-	api     API
 	opts    Options
 	lab     *Lab
+	left    *region.Region // what stands, without what is to be deleted so far
 	acc     *account
 	changes *Changes
 }
@@ -88,13 +89,12 @@ func (d *differ) add(step int, verb Verb, kind, name string, do func(context.Con
 // detail says what of its resource the change changes that was added last.
 func (d *differ) detail(t sim.Text) { d.changes.List[len(d.changes.List)-1].Detail = t }
 
-func (d *differ) run(ctx context.Context) error {
+func (d *differ) run() error {
 	if err := d.checkImages(); err != nil {
 		return err
 	}
-	if err := d.drop(ctx); err != nil {
-		return err
-	}
+	d.drop()
+	d.changes.acc = d.acc
 	for _, v := range d.lab.VPCs {
 		d.vpc(v)
 	}

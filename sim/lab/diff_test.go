@@ -198,7 +198,7 @@ func TestCutOff(t *testing.T) {
 		{"the gateway goes", load(t, base), load(t, edit(t, base, ", internet_gateway: true", "", "routes: { 0.0.0.0/0: internet_gateway }", "routes: {}"))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			start := func() *region {
+			start := func() *simulated {
 				r := newRegion(t)
 				if c.from != nil {
 					r.up(c.from)

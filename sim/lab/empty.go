@@ -4,45 +4,37 @@ import (
 	"context"
 
 	"labsim/sim/ec2/wire"
+	"labsim/sim/region"
 )
 
 // Empty lists all that stands in the account, with the volumes' data, to be
 // deleted.
-func Empty(ctx context.Context, api API) (*Removal, error) {
-	var vpcs wire.DescribeVpcsResult
-	var gateways wire.DescribeInternetGatewaysResult
-	var volumes wire.DescribeVolumesResult
-	var keys wire.DescribeKeyPairsResult
-	var addresses wire.DescribeAddressesResult
-	if err := ask(ctx, api, query{"DescribeVpcs", nil, &vpcs}, query{"DescribeInternetGateways", nil, &gateways}, query{"DescribeVolumes", nil, &volumes},
-		query{"DescribeKeyPairs", nil, &keys}, query{"DescribeAddresses", nil, &addresses}); err != nil {
+func Empty(ctx context.Context, api region.API) (*Removal, error) {
+	seen, err := region.Observe(ctx, api)
+	if err != nil {
 		return nil, err
 	}
-	d := &remover{api: api}
-	for _, a := range addresses.Addresses {
+	d := &remover{seen: seen}
+	for _, a := range seen.Addresses {
 		if a.AssociationId != nil {
-			d.add(Update, "elastic-ip", wire.Value(a.PublicIp), func(ctx context.Context, r *run) error {
-				return r.do(ctx, "DisassociateAddress", &wire.DisassociateAddressRequest{AssociationId: a.AssociationId}, nil)
-			})
+			d.drop(region.ReleaseAddress(a))
 		}
-		d.drop("elastic-ip", wire.Value(a.AllocationId), a.Tags)
+		d.drop(region.Delete("elastic-ip", wire.Value(a.AllocationId), a.Tags))
 	}
-	for _, v := range vpcs.Vpcs {
-		if err := d.vpc(ctx, v); err != nil {
-			return nil, err
-		}
+	for _, v := range seen.VPCs {
+		d.vpc(v)
 	}
-	for _, g := range gateways.InternetGateways {
+	for _, g := range seen.InternetGateways {
 		if len(g.Attachments) == 0 {
-			d.drop("internet-gateway", wire.Value(g.InternetGatewayId), g.Tags)
+			d.drop(region.Delete("internet-gateway", wire.Value(g.InternetGatewayId), g.Tags))
 		}
 	}
-	for _, v := range livingVolumes(volumes.Volumes) {
-		d.drop("volume", wire.Value(v.VolumeId), v.Tags)
+	for _, v := range seen.Volumes {
+		d.drop(region.Delete("volume", wire.Value(v.VolumeId), v.Tags))
 	}
 	out := &Removal{}
-	for _, k := range keys.KeyPairs {
-		d.drop("key-pair", wire.Value(k.KeyName), k.Tags)
+	for _, k := range seen.KeyPairs {
+		d.drop(region.Delete("key-pair", wire.Value(k.KeyName), k.Tags))
 		out.Keys = append(out.Keys, wire.Value(k.KeyName))
 	}
 	out.Changes = Changes{List: d.list, lab: &Lab{}, acc: &account{}}

@@ -97,52 +97,6 @@ func (r *run) permissions(ctx context.Context, action, group string, perms []wir
 	return r.do(ctx, action, in, nil)
 }
 
-// revokeReferences revokes the rules by which groups that go are held: their
-// own that name other groups, and those of others that name them. EC2 deletes
-// no group that is referred to.
-func (d *differ) revokeReferences(drop map[string]bool) {
-	gone := map[string]bool{}
-	for name := range drop {
-		gone[wire.Value(d.acc.groups[name].GroupId)] = true
-	}
-	for _, name := range sortedKeys(d.acc.groups) {
-		g := d.acc.groups[name]
-		revoke := func(action string, perms []wire.IpPermission) []wire.IpPermission {
-			refs, rest := splitPairs(perms, func(p wire.UserIdGroupPair) bool { return drop[name] || gone[wire.Value(p.GroupId)] })
-			if len(refs) > 0 {
-				d.add(0, Update, "security-group", name, func(ctx context.Context, r *run) error {
-					return r.permissions(ctx, action, wire.Value(g.GroupId), refs)
-				})
-			}
-			return rest
-		}
-		g.IpPermissions, g.IpPermissionsEgress = revoke("RevokeSecurityGroupIngress", g.IpPermissions), revoke("RevokeSecurityGroupEgress", g.IpPermissionsEgress)
-		d.acc.groups[name] = g
-	}
-}
-
-// splitPairs parts permissions into those for the groups that match, and the rest.
-func splitPairs(perms []wire.IpPermission, match func(wire.UserIdGroupPair) bool) (refs, rest []wire.IpPermission) {
-	for _, p := range perms {
-		q := p
-		q.IpRanges, q.UserIdGroupPairs = nil, nil
-		pairs := p.UserIdGroupPairs
-		p.UserIdGroupPairs = nil
-		for _, g := range pairs {
-			if match(g) {
-				q.UserIdGroupPairs = append(q.UserIdGroupPairs, g)
-			} else {
-				p.UserIdGroupPairs = append(p.UserIdGroupPairs, g)
-			}
-		}
-		if len(q.UserIdGroupPairs) > 0 {
-			refs = append(refs, q)
-		}
-		rest = append(rest, p)
-	}
-	return refs, rest
-}
-
 // String is a rule for people: tcp/22 0.0.0.0/0.
 func (r Rule) String() string {
 	peer := cmp.Or(r.Group, r.CIDR.String())

@@ -12,6 +12,7 @@ import (
 
 	"labsim/sim"
 	"labsim/sim/ec2/wire"
+	"labsim/sim/region"
 )
 
 // tagLaunch remembers, as a digest, what only a launch can set and no call tells
@@ -53,7 +54,7 @@ func (d *differ) keys() {
 	for _, name := range sortedKeys(state) {
 		d.add(StepInstances, state[name], "key-pair", name, func(ctx context.Context, r *run) error {
 			if state[name] == Update {
-				if err := r.remove(ctx, "key-pair", name); err != nil {
+				if err := r.take(ctx, region.Delete("key-pair", name, nil)); err != nil {
 					return err
 				}
 			}
@@ -154,7 +155,7 @@ func (d *differ) instance(x Instance) {
 		d.add(StepInstances, Update, "instance", x.Name, func(ctx context.Context, r *run) error { return r.restart(ctx, x, is) })
 		d.detail(what)
 	}
-	switch state := stateOf(is); {
+	switch state := region.StateOf(is); {
 	case d.detached(x, is) != nil:
 		restart(sim.Cmd("attach-volume %s", strings.Join(d.detached(x, is), ", ")))
 	case wire.Value(is.InstanceType) != x.Type:

@@ -13,6 +13,7 @@ import (
 
 	"labsim/sim"
 	"labsim/sim/ec2/wire"
+	"labsim/sim/region"
 )
 
 func (r *run) groups(x Instance) []string {
@@ -143,7 +144,7 @@ func (r *run) until(ctx context.Context, id string, states ...sim.InstanceState)
 			return false, err
 		}
 		for _, i := range instancesOf(out) {
-			switch s := stateOf(i); {
+			switch s := region.StateOf(i); {
 			case slices.Contains(states, s):
 				return true, nil
 			case s == sim.StateTerminated:
@@ -185,40 +186,6 @@ func (r *run) terminate(ctx context.Context, id string) error {
 }
 
 const notFound = "InvalidInstanceID.NotFound"
-
-func (r *run) remove(ctx context.Context, kind, id string) error {
-	var in any
-	switch kind {
-	case "vpc":
-		in = &wire.DeleteVpcRequest{VpcId: &id}
-	case "internet-gateway":
-		in = &wire.DeleteInternetGatewayRequest{InternetGatewayId: &id}
-	case "subnet":
-		in = &wire.DeleteSubnetRequest{SubnetId: &id}
-	case "route-table":
-		in = &wire.DeleteRouteTableRequest{RouteTableId: &id}
-	case "elastic-ip":
-		in = &wire.ReleaseAddressRequest{AllocationId: &id}
-	case "security-group":
-		in = &wire.DeleteSecurityGroupRequest{GroupId: &id}
-	case "volume":
-		in = &wire.DeleteVolumeRequest{VolumeId: &id}
-	case "key-pair":
-		in = &wire.DeleteKeyPairRequest{KeyName: &id}
-	default:
-		return fmt.Errorf("nothing deletes a %s", kind)
-	}
-	err := r.do(ctx, deleteAction[kind], in, nil)
-	if sim.ErrorCode(err) == "InvalidVolume.NotFound" { // it went with its instance
-		return nil
-	}
-	return err
-}
-
-var deleteAction = map[string]string{
-	"vpc": "DeleteVpc", "internet-gateway": "DeleteInternetGateway", "subnet": "DeleteSubnet", "route-table": "DeleteRouteTable",
-	"elastic-ip": "ReleaseAddress", "security-group": "DeleteSecurityGroup", "volume": "DeleteVolume", "key-pair": "DeleteKeyPair",
-}
 
 // byStep orders changes: deletions, then the five steps, each as it was noted.
 func byStep(list []Change) {

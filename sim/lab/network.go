@@ -33,7 +33,7 @@ func (d *differ) vpc(v VPC) {
 // vpcAttribute sets one attribute of a VPC where it differs: from the default
 // for a new one, from what is described for one that stands.
 func (d *differ) vpcAttribute(v VPC, name string, want, initial bool) {
-	now, stands := d.acc.attributes[v.Name+" "+name]
+	now, stands := d.acc.attributes[wire.Value(d.acc.vpcs[v.Name].VpcId)+" "+name]
 	if !stands {
 		now = initial
 	}
@@ -202,18 +202,5 @@ func (d *differ) association(s Subnet) {
 			return r.do(ctx, "AssociateRouteTable", &wire.AssociateRouteTableRequest{
 				SubnetId: ptr(r.id("subnet", s.Name)), RouteTableId: ptr(r.id("route-table", s.RouteTable))}, nil)
 		})
-	}
-}
-
-// disassociate frees the subnets of a table that goes.
-func (d *differ) disassociate(t wire.RouteTable) {
-	for _, a := range t.Associations {
-		if wire.Value(a.Main) {
-			continue
-		}
-		d.add(0, Delete, "association", wire.TagValue(t.Tags, sim.TagName), func(ctx context.Context, r *run) error {
-			return r.do(ctx, "DisassociateRouteTable", &wire.DisassociateRouteTableRequest{AssociationId: a.RouteTableAssociationId}, nil)
-		})
-		delete(d.acc.associations, wire.Value(a.SubnetId))
 	}
 }

@@ -18,9 +18,9 @@ import (
 	"labsim/sim/world"
 )
 
-// region is the real API over a real world. What would be the machine are a few
+// simulated is a region: the real API over a real world. What would be the machine are a few
 // lines that let every instance be what it is asked to be.
-type region struct {
+type simulated struct {
 	t     testing.TB
 	world *world.World
 	api   ec2.Client
@@ -32,7 +32,7 @@ type region struct {
 
 var errCut = errors.New("the line is cut")
 
-func newRegion(t testing.TB) *region {
+func newRegion(t testing.TB) *simulated {
 	t.Helper()
 	w, err := world.New(world.Options{Region: "us-east-1", Zones: []sim.Zone{"us-east-1a", "us-east-1b", "us-east-1c"}, Random: rand.NewChaCha8([32]byte{1}),
 		PublicPool: world.AddrRange{First: netip.MustParseAddr("198.51.100.20"), Last: netip.MustParseAddr("198.51.100.191")},
@@ -48,11 +48,11 @@ func newRegion(t testing.TB) *region {
 	}
 	s := httptest.NewServer(ec2.NewHandler(w, ec2.Options{}))
 	t.Cleanup(s.Close)
-	return &region{t: t, world: w, api: ec2.Client{Endpoint: s.URL}, files: map[string]string{}}
+	return &simulated{t: t, world: w, api: ec2.Client{Endpoint: s.URL}, files: map[string]string{}}
 }
 
 // Do implements API.
-func (r *region) Do(ctx context.Context, action string, in, out any) error {
+func (r *simulated) Do(ctx context.Context, action string, in, out any) error {
 	r.calls = append(r.calls, action)
 	if r.fail != nil {
 		if fails, done := r.fail(len(r.calls), action); fails {
@@ -66,7 +66,7 @@ func (r *region) Do(ctx context.Context, action string, in, out any) error {
 }
 
 // machine makes true what the world asks for.
-func (r *region) machine() {
+func (r *simulated) machine() {
 	r.t.Helper()
 	if err := r.world.Update(func(tx *world.Tx) error {
 		for id, n := range tx.Subnets.All() {
@@ -104,7 +104,7 @@ func (r *region) machine() {
 	}
 }
 
-func (r *region) options() Options {
+func (r *simulated) options() Options {
 	return Options{
 		Region:  "us-east-1",
 		SaveKey: func(name, pem string) error { r.files[name] = pem; return nil },
@@ -122,7 +122,7 @@ func (r *region) options() Options {
 }
 
 // try brings a lab up as far as the API lets it.
-func (r *region) try(l *Lab) error {
+func (r *simulated) try(l *Lab) error {
 	c, err := Diff(context.Background(), r, l, r.options())
 	for step := 0; err == nil && step <= StepInstances; step++ {
 		err = c.Apply(context.Background(), r, step, r.options())
@@ -134,7 +134,7 @@ func (r *region) try(l *Lab) error {
 }
 
 // up brings a lab up and returns what had to be changed.
-func (r *region) up(l *Lab) []string {
+func (r *simulated) up(l *Lab) []string {
 	r.t.Helper()
 	list := r.diff(l)
 	if err := r.try(l); err != nil {
@@ -144,7 +144,7 @@ func (r *region) up(l *Lab) []string {
 }
 
 // diff lists what differs.
-func (r *region) diff(l *Lab) []string {
+func (r *simulated) diff(l *Lab) []string {
 	r.t.Helper()
 	c, err := Diff(context.Background(), r, l, r.options())
 	if err != nil {
@@ -170,7 +170,7 @@ func lines(list []Change) []string {
 }
 
 // down takes a lab down and returns what Down listed.
-func (r *region) down(name string, volumes bool) *Removal {
+func (r *simulated) down(name string, volumes bool) *Removal {
 	r.t.Helper()
 	c, err := Down(context.Background(), r, name, volumes)
 	if err != nil {
@@ -187,7 +187,7 @@ func (r *region) down(name string, volumes bool) *Removal {
 }
 
 // must makes a call by hand.
-func (r *region) must(action string, in, out any) {
+func (r *simulated) must(action string, in, out any) {
 	r.t.Helper()
 	if err := r.api.Do(context.Background(), action, in, out); err != nil {
 		r.t.Fatalf("%s: %v", action, err)
@@ -195,9 +195,9 @@ func (r *region) must(action string, in, out any) {
 }
 
 // account looks at a lab as Diff does.
-func (r *region) account(lab string) *account {
+func (r *simulated) account(lab string) *account {
 	r.t.Helper()
-	a, err := observe(context.Background(), &r.api, lab)
+	_, a, err := observe(context.Background(), &r.api, lab)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func (r *region) account(lab string) *account {
 
 // standing describes everything in the region, without ids, so that two regions
 // can be compared.
-func (r *region) standing() []string {
+func (r *simulated) standing() []string {
 	s := r.world.View()
 	name := func(t sim.Tags) string { return t.Value(sim.TagName) }
 	var out []string
@@ -255,10 +255,10 @@ func (r *region) standing() []string {
 	return out
 }
 
-func (r *region) rulesOf(id sim.SecurityGroupID) []wire.SecurityGroupRule {
+func (r *simulated) rulesOf(id sim.SecurityGroupID) []wire.SecurityGroupRule {
 	r.t.Helper()
 	var out wire.DescribeSecurityGroupRulesResult
-	r.must("DescribeSecurityGroupRules", &wire.DescribeSecurityGroupRulesRequest{Filters: filter("group-id", string(id))}, &out)
+	r.must("DescribeSecurityGroupRules", &wire.DescribeSecurityGroupRulesRequest{Filters: []wire.Filter{{Name: ptr("group-id"), Values: []string{string(id)}}}}, &out)
 	return out.SecurityGroupRules
 }
 

@@ -21,7 +21,7 @@ func (r *simulated) finish() {
 	if l == nil {
 		r.t.Fatal(problems)
 	}
-	o := lab.Options{Region: "us-east-1", SaveKey: func(string, string) error { return nil }, HasKey: func(string) bool { return true }, Wait: r.wait}
+	o := lab.Options{Region: "us-east-1", SaveKey: func(string, string) error { return nil }, HasKey: func(string) bool { return true }, Wait: r.Wait}
 	changes, err := lab.Diff(r.t.Context(), r, l, o)
 	if err != nil {
 		r.t.Fatal(err)
@@ -90,7 +90,7 @@ func (r *simulated) follow(a *Attempt, c Result) {
 	}
 	text := strings.Join(lines, "\n")
 	r.t.Logf("%s: %s", c.Name, text)
-	if _, err := r.runner().Run(r.t.Context(), text, a.Cast.Vars()); err != nil {
+	if _, err := r.Runner().Run(r.t.Context(), text, a.Cast.Vars()); err != nil {
 		r.t.Fatalf("%s: %v\n%s", c.Name, err, text)
 	}
 	if strings.Contains(text, "start-instances") {
@@ -101,7 +101,7 @@ func (r *simulated) follow(a *Attempt, c Result) {
 // running waits until all instances run.
 func (r *simulated) running() {
 	r.t.Helper()
-	if err := r.wait(r.t.Context(), func(ctx context.Context) (bool, error) {
+	if err := r.Wait(r.t.Context(), func(ctx context.Context) (bool, error) {
 		facts, err := Observe(ctx, r)
 		return err == nil && !slices.ContainsFunc(facts.of(KindInstance), func(x *Resource) bool { return x.Get("state") != "running" }), err
 	}); err != nil {

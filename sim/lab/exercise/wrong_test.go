@@ -128,7 +128,7 @@ func TestSolutionDoesNotFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := a.Solve(t.Context(), r.runner(), results); err == nil || !strings.Contains(err.Error(), "the variable vpc_free_cidr has no value here") {
+	if _, _, err := a.Solve(t.Context(), r.Runner(), results); err == nil || !strings.Contains(err.Error(), "the variable vpc_free_cidr has no value here") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -154,7 +154,7 @@ func TestSolutions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if solved, _, err := a.Solve(t.Context(), r.runner(), results); err != nil {
+			if solved, _, err := a.Solve(t.Context(), r.Runner(), results); err != nil {
 				t.Fatalf("%s: %v", s.Name, err)
 			} else if solved == nil {
 				break
@@ -173,7 +173,7 @@ func TestAnyRightWay(t *testing.T) {
 	t.Parallel()
 	x := ownLab(t, "custom-vpc").Exercise
 	r := newRegion(t)
-	_, err := r.runner().Run(t.Context(), `
+	_, err := r.Runner().Run(t.Context(), `
 		igw=$(aws ec2 create-internet-gateway --query InternetGateway.InternetGatewayId --output text)
 		decoy=$(aws ec2 create-vpc --cidr-block 10.0.0.0/16 --tag-specifications 'ResourceType=vpc,Tags=[{Key=Name,Value=lab}]' --query Vpc.VpcId --output text)
 		aws ec2 create-subnet --vpc-id $decoy --cidr-block 10.0.7.0/24 --tag-specifications 'ResourceType=subnet,Tags=[{Key=Name,Value=public}]'
