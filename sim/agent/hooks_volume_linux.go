@@ -135,19 +135,23 @@ func (a *Agent) getVolume(_ context.Context, in volumeRef) (any, error) {
 	if !ok {
 		return nil, noVolume(in.Name)
 	}
-	return object{"Volume": a.describeVolume(in.Name, v)}, nil
+	return object{"Volume": describeVolume(in.Name, v, a.pathOf(v))}, nil
 }
 
 func (a *Agent) listVolumes(context.Context, struct{}) (any, error) {
-	all := []any{}
+	all, paths := []any{}, a.volumes.Paths()
 	for name, v := range a.records.volumes() {
-		all = append(all, a.describeVolume(name, v))
+		path := paths[v.ID]
+		if v.Guest {
+			path = a.guestMount.path()
+		}
+		all = append(all, describeVolume(name, v, path))
 	}
 	return object{"Volumes": all}, nil
 }
 
-func (a *Agent) describeVolume(name string, v volume) object {
-	return object{"Name": name, "Mountpoint": a.pathOf(v), "Status": object{"volume": v.String()}}
+func describeVolume(name string, v volume, path string) object {
+	return object{"Name": name, "Mountpoint": path, "Status": object{"volume": v.String()}}
 }
 
 // errNoVolume is what Docker gets to hear before each creation.

@@ -8,5 +8,6 @@
 //
 // Invariants: an image has at most one loop device, whoever made it; a loop
 // device lives no longer than the mount on it (the kernel clears it); data is
-// destroyed by Set with Delete and by Purge only.
+// destroyed by Set with Delete and by Purge only; what is done with one volume, which
+// may take as long as its disk does, keeps nobody from another or from a report.
 package ebs

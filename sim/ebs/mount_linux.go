@@ -17,15 +17,14 @@ const mountOptions = "discard,errors=remount-ro"
 
 // Mount mounts the volume, if it is not, and returns where.
 func (s *Store) Mount(id sim.VolumeID) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.making[id] != nil {
+	if s.begun(id) && !s.exists(id) {
 		return "", fmt.Errorf("volume %s is still being made", id)
 	}
-	point := s.point(id)
-	if mounted(point) {
-		return point, nil
+	defer s.lock(id)()
+	if p := s.Path(id); p != "" {
+		return p, nil
 	}
+	point := s.point(id)
 	img, err := os.OpenFile(s.image(id), os.O_RDWR|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return "", fmt.Errorf("volume %s has no data on this node: %w", id, err)
@@ -63,14 +62,9 @@ func mountError(id sim.VolumeID, err error) error {
 
 // Unmount unmounts the volume, and with that detaches its device.
 func (s *Store) Unmount(id sim.VolumeID) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.unmount(id)
-}
-
-func (s *Store) unmount(id sim.VolumeID) error {
+	defer s.lock(id)()
 	point := s.point(id)
-	for mounted(point) {
+	for s.Path(id) != "" {
 		if err := unix.Unmount(point, unix.UMOUNT_NOFOLLOW); err != nil {
 			return fmt.Errorf("volume %s: unmount: %w", id, err)
 		}
@@ -96,7 +90,7 @@ func (s *Store) detach(id sim.VolumeID) error {
 // Mounted lists the volumes that are mounted.
 func (s *Store) Mounted() []sim.VolumeID {
 	var out []sim.VolumeID
-	for _, p := range mountsBelow(s.mounts) {
+	for _, p := range s.mounted(s.mounts) {
 		if id := filepath.Base(p); filepath.Dir(p) == s.mounts && sim.ValidID(sim.PrefixVolume, id) {
 			out = append(out, sim.VolumeID(id))
 		}
@@ -106,35 +100,47 @@ func (s *Store) Mounted() []sim.VolumeID {
 
 // Path returns where the volume is mounted, or "".
 func (s *Store) Path(id sim.VolumeID) string {
-	if p := s.point(id); mounted(p) {
-		return p
+	return s.Paths()[id]
+}
+
+// Paths returns where the volumes are mounted.
+func (s *Store) Paths() map[sim.VolumeID]string {
+	out := map[sim.VolumeID]string{}
+	for _, id := range s.Mounted() {
+		out[id] = s.point(id)
 	}
-	return ""
+	return out
 }
 
 // Clear unmounts and detaches every volume. The data stays.
 func (s *Store) Clear() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var errs []error
 	for _, id := range append(s.ids(), s.Mounted()...) {
-		errs = append(errs, s.unmount(id))
+		errs = append(errs, s.Unmount(id))
 	}
 	return errors.Join(errs...)
 }
 
 // Purge destroys the data of every volume.
 func (s *Store) Purge() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var errs []error
 	for _, id := range s.ids() {
-		errs = append(errs, s.delete(id))
+		errs = append(errs, s.purge(id))
 	}
-	for id := range s.making {
-		errs = append(errs, fmt.Errorf("volume %s is still being made", id))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, v := range s.volumes {
+		v.broken = ""
+		if v.done != nil {
+			errs = append(errs, fmt.Errorf("volume %s is still being made", id))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+func (s *Store) purge(id sim.VolumeID) error {
+	defer s.lock(id)()
+	return s.delete(id)
 }
 
 // ids are those of all images, whatever is wrong with them.

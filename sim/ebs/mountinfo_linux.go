@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -30,5 +29,3 @@ func mountsBelow(dir string) []string {
 func unescape(s string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
-
-func mounted(path string) bool { return slices.Contains(mountsBelow(filepath.Dir(path)), path) }
