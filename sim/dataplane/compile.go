@@ -41,7 +41,7 @@ func compileVPC(s *world.State, o CompileOptions, v sim.VPC) VPC {
 		out.DNS = sim.DNSAddr(v.CIDR())
 	}
 	enis := wiredENIs(s, v.ID)
-	out.Subnets, out.Tables = compileSubnets(s, v.ID, enis)
+	out.Subnets, out.Tables = compileSubnets(s, v.ID)
 	out.Groups = compileGroups(s, v.ID, enis)
 	out.ENIs = make([]ENI, 0, len(enis))
 	for _, w := range enis {
@@ -67,18 +67,11 @@ func byAddr(a, b *wired) int { return a.PrivateIP.Compare(b.PrivateIP) }
 func wiredENIs(s *world.State, v sim.VPCID) []*wired {
 	var out []*wired
 	for _, e := range s.ENIsOfVPC(v) {
-		if i, ok := holder(s, e); ok {
+		if i, ok := s.Wired(e); ok {
 			out = append(out, &wired{e, i})
 		}
 	}
 	return out
-}
-
-// holder returns the instance that has an interface, and whether the interface
-// is part of the config.
-func holder(s *world.State, e sim.ENI) (sim.Instance, bool) {
-	i, ok := s.Instances.Get(e.Attachment.Instance)
-	return i, ok && i.Status.State != sim.StateTerminated
 }
 
 func compileENI(w *wired) ENI {
@@ -87,7 +80,7 @@ func compileENI(w *wired) ENI {
 		Bandwidth: bandwidth(w.instance.Type)}
 }
 
-func compileSubnets(s *world.State, v sim.VPCID, enis []*wired) (subnets []Subnet, tables []RouteTable) {
+func compileSubnets(s *world.State, v sim.VPCID) (subnets []Subnet, tables []RouteTable) {
 	used := map[sim.RouteTableID]bool{}
 	for _, n := range s.SubnetsOf(v) {
 		t := s.RouteTableFor(n)
@@ -96,26 +89,25 @@ func compileSubnets(s *world.State, v sim.VPCID, enis []*wired) (subnets []Subne
 	}
 	for _, t := range s.RouteTablesOf(v) {
 		if used[t.ID] {
-			tables = append(tables, compileTable(s, t, enis))
+			tables = append(tables, compileTable(s, t))
 		}
 	}
 	return subnets, tables
 }
 
-func compileTable(s *world.State, t sim.RouteTable, enis []*wired) RouteTable {
+func compileTable(s *world.State, t sim.RouteTable) RouteTable {
 	out := RouteTable{ID: t.ID, Number: t.Number}
 	for _, r := range t.Routes {
-		if r.Target.Kind == sim.TargetLocal {
+		route := Route{Destination: r.Destination}
+		switch l := s.Leads(t, r); l.Kind {
+		case world.LeadLocal:
 			continue
-		}
-		route := Route{Destination: r.Destination, Kind: RouteBlackhole}
-		id := sim.ENIID(r.Target.ID)
-		switch {
-		case s.RouteState(t, r) == world.RouteBlackhole:
-		case r.Target.Kind == sim.TargetInternetGateway:
+		case world.LeadExit:
 			route.Kind = RouteGateway
-		case slices.ContainsFunc(enis, func(w *wired) bool { return w.ID == id }):
-			route.Kind, route.ENI = RouteENI, id
+		case world.LeadENI:
+			route.Kind, route.ENI = RouteENI, l.ENI.ID
+		case world.LeadBlackhole:
+			route.Kind = RouteBlackhole
 		}
 		out.Routes = append(out.Routes, route)
 	}

@@ -143,7 +143,7 @@ func (c *call) routeTable(t sim.RouteTable) wire.RouteTable {
 }
 
 func (c *call) route(t sim.RouteTable, r sim.Route) wire.Route {
-	out := wire.Route{DestinationCidrBlock: new(r.Destination.String()), Origin: new(string(r.Origin)), State: new(string(c.RouteState(t, r)))}
+	out := wire.Route{DestinationCidrBlock: new(r.Destination.String()), Origin: new(string(r.Origin)), State: new(c.RouteState(t, r))}
 	switch r.Target.Kind {
 	case sim.TargetENI:
 		e := c.ENIs.Row(sim.ENIID(r.Target.ID))

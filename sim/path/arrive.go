@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"labsim/sim"
+	"labsim/sim/world"
 )
 
 // fromOutside follows a packet of the internet side.
@@ -60,7 +61,7 @@ func (t *tracer) arriveByGateway(src netip.Addr, to at) {
 	t.group(to, false, src)
 	t.arrived(to)
 	r := t.route(to.eni, src)
-	if r.kind != routeGateway {
+	if r.kind != world.LeadExit {
 		t.noAnswer(to, src, r)
 		return
 	}

@@ -50,7 +50,7 @@ func (t *tracer) primary(id sim.InstanceID) (at, bool) {
 func (t *tracer) inside(a netip.Addr, v sim.VPCID) (at, bool) {
 	var found []sim.ENI
 	for _, e := range t.s.ENIs.All() {
-		if e.PrivateIP == a && (v == "" || e.VPC == v) && t.wired(e) {
+		if e.PrivateIP == a && (v == "" || e.VPC == v) && wired(t.s, e) {
 			found = append(found, e)
 		}
 	}
@@ -71,7 +71,7 @@ func (t *tracer) holder(a netip.Addr) (sim.ENI, bool) {
 		return sim.ENI{}, false
 	}
 	for _, e := range t.s.ENIs.All() {
-		if e.PublicIP == a && t.wired(e) {
+		if e.PublicIP == a && wired(t.s, e) {
 			return e, true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"labsim/sim"
+	"labsim/sim/world"
 )
 
 func startInstance(i sim.Instance) Fix {
@@ -42,7 +43,7 @@ func (t *tracer) attachGateway(e sim.ENI) Fix {
 // addRoute proposes a way to the internet gateway for an interface's subnet, in
 // place of r, which leads nowhere or elsewhere.
 func (t *tracer) addRoute(e sim.ENI, r route) Fix {
-	if f, ok := t.otherTable(e, r); ok && r.kind == routeNone {
+	if f, ok := t.otherTable(e, r); ok && r.kind == "" {
 		return f
 	}
 	gateway := "$(aws ec2 describe-internet-gateways --filters Name=attachment.vpc-id,Values=" + string(e.VPC) +
@@ -51,7 +52,7 @@ func (t *tracer) addRoute(e sim.ENI, r route) Fix {
 		gateway = string(g.ID)
 	}
 	verb, dst := "create-route", sim.Everywhere
-	if r.kind != routeNone && r.kind != routeLocal {
+	if r.kind != "" && r.kind != world.LeadLocal {
 		verb, dst = "replace-route", r.dst
 	}
 	return Fix{sim.T("Add a route for %s to the internet gateway; all subnets of route table %s become public", dst.String(), r.name()),
@@ -63,8 +64,7 @@ func (t *tracer) addRoute(e sim.ENI, r route) Fix {
 func (t *tracer) otherTable(e sim.ENI, r route) (Fix, bool) {
 	for id, x := range t.s.RouteTables.All() {
 		if x.VPC != e.VPC || id == r.table.ID || !slices.ContainsFunc(x.Routes, func(o sim.Route) bool {
-			kind, _ := t.standing(x, o)
-			return kind == routeGateway && o.Destination == sim.Everywhere
+			return t.s.Leads(x, o).Kind == world.LeadExit && o.Destination == sim.Everywhere
 		}) {
 			continue
 		}

@@ -73,7 +73,7 @@ func (t *tracer) member(g sim.SecurityGroupID, v sim.VPCID, a netip.Addr) bool {
 		return false
 	}
 	for _, e := range t.s.ENIsOfGroup(g) {
-		if e.PrivateIP == a && e.VPC == v && t.wired(e) {
+		if e.PrivateIP == a && e.VPC == v && wired(t.s, e) {
 			return true
 		}
 	}

@@ -7,16 +7,6 @@ import (
 	"labsim/sim/world"
 )
 
-type routeKind int
-
-const (
-	routeNone routeKind = iota
-	routeBlackhole
-	routeLocal
-	routeGateway
-	routeENI
-)
-
 // Counters of the router's own drops, as dataplane.Counter says.
 const (
 	dropNoRoute = "drop:no-route"
@@ -26,10 +16,10 @@ const (
 
 // route is what a subnet's table does with an address.
 type route struct {
-	kind  routeKind
+	kind  world.LeadKind // "": no route matches
 	table sim.RouteTable
-	dst   netip.Prefix // zero: no route matches
-	eni   sim.ENI      // for routeENI
+	dst   netip.Prefix // zero: likewise
+	eni   sim.ENI      // of LeadENI
 }
 
 func (r route) name() string { return name(r.table.Tags, r.table.ID) }
@@ -46,9 +36,9 @@ func (r route) hop(text sim.Text) Hop {
 // where that is not the router's to say.
 func (r route) drop() string {
 	switch {
-	case r.kind == routeNone || r.kind == routeBlackhole:
+	case r.kind == "" || r.kind == world.LeadBlackhole:
 		return dropNoRoute
-	case r.kind == routeENI && r.eni.SourceDestCheck:
+	case r.kind == world.LeadENI && r.eni.SourceDestCheck:
 		return dropCheck
 	}
 	return ""
@@ -61,30 +51,17 @@ func (t *tracer) route(e sim.ENI, dst netip.Addr) route {
 	out := route{table: table}
 	for _, c := range t.s.VPCs.Row(e.VPC).CIDRs {
 		if c.Contains(dst) && c.Bits() > out.dst.Bits() {
-			out.kind, out.dst = routeLocal, c
+			out.kind, out.dst = world.LeadLocal, c
 		}
 	}
 	for _, r := range table.Routes {
 		if r.Target.Kind == sim.TargetLocal || !r.Destination.Contains(dst) || r.Destination.Bits() < out.dst.Bits() {
 			continue
 		}
-		out.dst = r.Destination
-		out.kind, out.eni = t.standing(table, r)
+		l := t.s.Leads(table, r)
+		out.kind, out.dst, out.eni = l.Kind, r.Destination, l.ENI
 	}
 	return out
-}
-
-// standing returns what a route does: a blackhole, unless its target stands.
-func (t *tracer) standing(table sim.RouteTable, r sim.Route) (routeKind, sim.ENI) {
-	e := t.s.ENIs.Row(sim.ENIID(r.Target.ID))
-	switch {
-	case t.s.RouteState(table, r) == world.RouteBlackhole:
-	case r.Target.Kind == sim.TargetInternetGateway:
-		return routeGateway, sim.ENI{}
-	case e.VPC == table.VPC:
-		return routeENI, e
-	}
-	return routeBlackhole, sim.ENI{}
 }
 
 // router reports whether dst is the VPC's router itself, and follows the packet

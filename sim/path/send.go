@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"labsim/sim"
+	"labsim/sim/world"
 )
 
 // fromInterface follows a packet out of an instance.
@@ -24,13 +25,13 @@ func (t *tracer) fromInterface(from at) {
 	}
 	r := t.route(from.eni, to)
 	switch r.kind {
-	case routeLocal:
+	case world.LeadLocal:
 		t.local(from, to, r.hop(sim.T("%s is inside the VPC: the router takes it there", to.String())))
-	case routeGateway:
+	case world.LeadExit:
 		t.group(from, true, to)
 		t.allow(r.hop(sim.T("route table %s sends %s to the internet gateway", r.name(), r.dst.String())))
 		t.leave(from, to)
-	case routeENI:
+	case world.LeadENI:
 		h := r.hop(sim.T("route table %s sends %s to the network interface %s", r.name(), r.dst.String(), string(r.eni.ID)))
 		if r.eni.PrivateIP == to {
 			t.local(from, to, h)
@@ -66,7 +67,7 @@ func (t *tracer) local(from at, dst netip.Addr, way Hop) {
 // answerInside follows the answer between two interfaces of a VPC.
 func (t *tracer) answerInside(from, to at) {
 	r := t.route(from.eni, to.addr)
-	if r.kind == routeLocal || r.kind == routeENI && r.eni.ID == to.eni.ID {
+	if r.kind == world.LeadLocal || r.kind == world.LeadENI && r.eni.ID == to.eni.ID {
 		t.pass(r.hop(sim.T("%s is inside the VPC: the router takes it there", to.addr.String())))
 		t.pass(Hop{Kind: KindTarget, Resource: string(to.instance.ID), Text: sim.T("the answer is back at %s", t.label(to))})
 		return
@@ -170,7 +171,7 @@ func (t *tracer) middlebox(from at, dst netip.Addr, e sim.ENI) {
 // byPrivate returns the interface of a VPC that has that private address.
 func (t *tracer) byPrivate(v sim.VPCID, a netip.Addr) (sim.ENI, bool) {
 	for _, e := range t.s.ENIsOfVPC(v) {
-		if e.PrivateIP == a && t.wired(e) {
+		if e.PrivateIP == a && wired(t.s, e) {
 			return e, true
 		}
 	}

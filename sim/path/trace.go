@@ -105,11 +105,9 @@ func (t *tracer) of(e sim.ENI) at {
 	return at{addr: e.PrivateIP, eni: e, instance: t.s.Instances.Row(e.Attachment.Instance)}
 }
 
-// wired reports whether an interface stands in the router: attached to an
-// instance that isn't terminated.
-func (t *tracer) wired(e sim.ENI) bool {
-	i, ok := t.s.Instances.Get(e.Attachment.Instance)
-	return ok && i.Status.State != sim.StateTerminated
+func wired(s *world.State, e sim.ENI) bool {
+	_, ok := s.Wired(e)
+	return ok
 }
 
 // running stops the packet where an end's instance doesn't run.

@@ -8,36 +8,6 @@ import (
 
 // What follows is computed out of other facts, for handlers and evaluators.
 
-// RouteState is the state of a route (EC2 API, Route.State).
-type RouteState string
-
-const (
-	RouteActive    RouteState = "active"
-	RouteBlackhole RouteState = "blackhole"
-)
-
-// RouteState says whether the route's target can take packets: a gateway that
-// is attached to the table's VPC, or an interface of an instance that is not
-// stopped.
-func (s *State) RouteState(t sim.RouteTable, r sim.Route) RouteState {
-	active := false
-	switch r.Target.Kind {
-	case sim.TargetLocal:
-		active = true
-	case sim.TargetInternetGateway:
-		active = s.InternetGateways.Row(sim.InternetGatewayID(r.Target.ID)).VPC == t.VPC
-	case sim.TargetENI:
-		switch s.Instances.Row(s.ENIs.Row(sim.ENIID(r.Target.ID)).Attachment.Instance).Status.State {
-		case sim.StatePending, sim.StateRunning, sim.StateStopping:
-			active = true
-		}
-	}
-	if active {
-		return RouteActive
-	}
-	return RouteBlackhole
-}
-
 // MainRouteTable returns the table of a VPC that serves the subnets that name
 // no other.
 func (s *State) MainRouteTable(v sim.VPCID) sim.RouteTable {
