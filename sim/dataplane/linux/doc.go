@@ -17,6 +17,7 @@
 //     deleted; a change of rules is one transaction of the kernel.
 //   - Level-triggered: Set compares with what the kernel has, so it also mends
 //     what was changed behind its back, and writes nothing where nothing differs.
+//     A guest that runs gets a link back that it has lost, with its router or alone.
 //   - Everything may be killed at any point; the next Set or Join finishes it.
 //
 // The package knows neither Docker nor the control plane.

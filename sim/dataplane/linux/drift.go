@@ -91,6 +91,8 @@ func (s *survey) links(joined map[sim.ENIID]*os.File) (upLinks, error) {
 		n, ofSubnet := s.subnet(e.Subnet)
 		switch {
 		case !held:
+		case !ok && guest != nil: // Set puts it back
+			s.add(string(e.ID), sim.T("network interface %s of %s has no link to its router", string(e.ID), string(e.Instance)))
 		case !ok:
 			s.broken(e, sim.T("network interface %s of %s has no link to its router", string(e.ID), string(e.Instance)))
 		case l.Attrs().Flags&net.FlagUp == 0:

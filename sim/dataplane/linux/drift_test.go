@@ -63,6 +63,8 @@ func TestDrift(t *testing.T) {
 	t.Parallel()
 	l := seedLab(t)
 	l.ignore()
+	l.eni(web).Instance, l.eni(db).Instance = "i-0web", "i-0db"
+	l.set()
 	x := &damage{lab: l, vpcTable: &nftables.Table{Family: nftables.TableFamilyINet, Name: "vpc"},
 		igwTab: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: "igw"}}
 	var err error
@@ -88,6 +90,9 @@ func TestDrift(t *testing.T) {
 		}
 		for _, d := range found {
 			texts = append(texts, d.What.String())
+			if d.Reboot != "" {
+				t.Errorf("%q wants a reboot of %s, and Set mends it", d.What, d.Reboot)
+			}
 		}
 		return texts
 	}
@@ -160,6 +165,8 @@ func TestDrift(t *testing.T) {
 		{name: "an address of the router", do: func() {
 			x.must(x.rh.AddrDel(x.link(x.rh, "lo"), &netlink.Addr{IPNet: ipNet(prefix32(sim.MetadataAddr))}))
 		}, want: "lacks addresses of its own"},
+		{name: "a link deleted", do: func() { x.must(x.rh.LinkDel(x.link(x.rh, site.RouterLink(db)))) },
+			want: "network interface " + string(db) + " of i-0db has no link to its router"},
 		{name: "a link down", do: func() { x.must(x.rh.LinkSetDown(x.link(x.rh, site.RouterLink(db)))) },
 			want: "the link of network interface " + string(db) + " of"},
 		{name: "the edge's rules", do: func() { x.nft(x.edge, func(c *nftables.Conn) { c.FlushTable(x.igwTab) }) },
@@ -209,7 +216,11 @@ func TestDrift(t *testing.T) {
 		want string
 	}{
 		{"the guest's end down", func() { x.must(l.handle(l.guests[web]).LinkSetDown(guestEnd())) }, "is down in"},
-		{"the link deleted", func() { x.must(x.rh.LinkDel(x.link(x.rh, site.RouterLink(web)))) }, "has no link to its router"},
+		{"the link deleted, and its guest not connected", func() {
+			x.must(x.rh.LinkDel(x.link(x.rh, site.RouterLink(web))))
+			l.holds(web, false)
+			joined[web] = nil
+		}, "has no link to its router"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l.t = t

@@ -29,7 +29,11 @@ type Options struct {
 	// HostNS opens the engine's network namespace, where the engine expects the
 	// guest's end of an interface; the driver closes what it gets.
 	HostNS func() (netns.NsHandle, error)
-	// Mended is told whose rules somebody else had changed and were put back at
+	// Guest opens the network namespace of the guest that runs and holds the
+	// interface, which the driver closes; false: there is none, or not for sure.
+	// It is called while the interface's router is locked. nil: there never is.
+	Guest func(sim.ENIID) (netns.NsHandle, bool)
+	// Mended is told whose rules or link somebody else had taken and were put back at
 	// once, or why they could not be; nil: nobody is told.
 	Mended func(resource string, err error)
 }
@@ -231,6 +235,18 @@ func (d *Driver) Leave(_ context.Context, id sim.ENIID) error {
 		errs = append(errs, d.router(v).leave(id))
 	}
 	return about(string(id), errors.Join(errs...))
+}
+
+// Rejoin puts the interface's link back, where the router lacks it and its guest
+// has just been heard of: the Set before did not know the guest.
+func (d *Driver) Rejoin(id sim.ENIID) error {
+	d.mu.Lock()
+	p, ok := d.places[id]
+	d.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	return d.router(p.vpc).rejoin()
 }
 
 // In runs f on a thread in the VPC's namespace; sockets that it opens stay there.

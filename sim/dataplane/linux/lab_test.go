@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -70,12 +71,16 @@ type lab struct {
 	guests map[sim.ENIID]netns.NsHandle
 	config dataplane.Config
 	blind  bool // who changes rules isn't noticed
+
+	mu      sync.Mutex                   // guards running, which the driver asks for
+	running map[sim.ENIID]netns.NsHandle // the guests that are known to hold their interface
 }
 
 func newLab(t testing.TB) *lab {
 	t.Helper()
 	needKernel(t)
-	l := &lab{t: t, dir: filepath.Join(t.TempDir(), "netns"), guests: make(map[sim.ENIID]netns.NsHandle)}
+	l := &lab{t: t, dir: filepath.Join(t.TempDir(), "netns"), guests: make(map[sim.ENIID]netns.NsHandle),
+		running: make(map[sim.ENIID]netns.NsHandle)}
 	l.host, l.peer = l.namespace(), l.namespace()
 	h := l.handle(l.host)
 	a := netlink.NewLinkAttrs()
@@ -102,7 +107,7 @@ func (l *lab) restart() {
 		l.d.Close()
 	}
 	d, err := New(Options{Site: site, Pins: NewDirPins(l.dir, nil),
-		HostNS: func() (netns.NsHandle, error) { return dup(l.host) }})
+		HostNS: func() (netns.NsHandle, error) { return dup(l.host) }, Guest: l.holder})
 	l.must(err)
 	l.d = d
 	l.d.blind.Store(l.blind)
@@ -207,6 +212,8 @@ func (l *lab) guest(id sim.ENIID) netns.NsHandle {
 	l.up(g, "eth0", e.Addr.String()+"/24")
 	l.must(g.RouteAdd(&netlink.Route{Gw: sim.RouterAddr(netip.PrefixFrom(e.Addr, 24)).AsSlice()}))
 	l.guests[id] = ns
+	l.holds(id, true)
+	l.t.Cleanup(func() { l.holds(id, false) }) // before it is closed
 	return ns
 }
 

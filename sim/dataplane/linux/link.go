@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"labsim/sim"
@@ -38,7 +39,12 @@ func (r *router) join(e dataplane.ENI) error {
 		return err
 	}
 	defer h.Close()
-	l, err := r.makeLink(h, e)
+	host, err := r.d.o.HostNS()
+	if err != nil {
+		return fmt.Errorf("open the engine's network namespace: %w", err)
+	}
+	defer host.Close()
+	l, err := r.makeLink(h, e, ends{r.d.o.Site.RouterLink(e.ID), r.d.o.Site.GuestLink(e.ID), host})
 	if err != nil {
 		return err
 	}
@@ -49,6 +55,7 @@ func (r *router) join(e dataplane.ENI) error {
 		r.deleteLink(h, l) // no half an interface: the engine gives up on an error
 		return err
 	}
+	delete(r.left, e.ID)
 	return nil
 }
 
@@ -61,7 +68,13 @@ func (r *router) has(id sim.ENIID) bool {
 	return false
 }
 
-func (r *router) makeLink(h *netlink.Handle, e dataplane.ENI) (netlink.Link, error) {
+// ends are the names of a pair's ends, and where the guest's lies.
+type ends struct {
+	router, guest string
+	ns            netns.NsHandle
+}
+
+func (r *router) makeLink(h *netlink.Handle, e dataplane.ENI, of ends) (netlink.Link, error) {
 	s, ok := r.subnet(e.Subnet)
 	if !ok {
 		return nil, fmt.Errorf("subnet %s is not in the config", e.Subnet)
@@ -70,19 +83,14 @@ func (r *router) makeLink(h *netlink.Handle, e dataplane.ENI) (netlink.Link, err
 	if err != nil {
 		return nil, err
 	}
-	host, err := r.d.o.HostNS()
-	if err != nil {
-		return nil, fmt.Errorf("open the engine's network namespace: %w", err)
-	}
-	defer host.Close()
 	a := netlink.NewLinkAttrs()
-	a.Name, a.Alias = r.d.o.Site.RouterLink(e.ID), string(e.ID)
+	a.Name, a.Alias = of.router, string(e.ID)
 	a.MTU, a.TxQLen, a.HardwareAddr, a.Group = vpcMTU, 1000, routerMAC, deviceGroup(s)
-	pair := &netlink.Veth{LinkAttrs: a, PeerName: r.d.o.Site.GuestLink(e.ID), PeerHardwareAddr: mac,
-		PeerNamespace: netlink.NsFd(int(host)), PeerMTU: vpcMTU}
+	pair := &netlink.Veth{LinkAttrs: a, PeerName: of.guest, PeerHardwareAddr: mac,
+		PeerNamespace: netlink.NsFd(int(of.ns)), PeerMTU: vpcMTU}
 	err = r.wrote(true, h.LinkAdd(pair))
 	if errors.Is(err, unix.EEXIST) {
-		if err = r.deleteStale(h, int(host), e.ID); err == nil {
+		if err = r.deleteStale(h, of); err == nil {
 			err = r.wrote(true, h.LinkAdd(pair))
 		}
 	}
@@ -93,29 +101,19 @@ func (r *router) makeLink(h *netlink.Handle, e dataplane.ENI) (netlink.Link, err
 }
 
 // deleteStale removes either end of an earlier pair; the other one goes with it.
-func (r *router) deleteStale(h *netlink.Handle, host int, id sim.ENIID) error {
-	if l, err := h.LinkByName(r.d.o.Site.RouterLink(id)); err == nil {
+func (r *router) deleteStale(h *netlink.Handle, of ends) error {
+	if l, err := h.LinkByName(of.router); err == nil {
 		if err := r.deleteLink(h, l); err != nil {
 			return err
 		}
 	}
-	return r.deleteGuestEnd(id)
-}
-
-// deleteGuestEnd removes the guest's end where it still lies with the engine.
-func (r *router) deleteGuestEnd(id sim.ENIID) error {
-	host, err := r.d.o.HostNS()
+	g, err := handleAt(of.ns)
 	if err != nil {
 		return err
 	}
-	defer host.Close()
-	h, err := handleAt(host)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	if l, err := h.LinkByName(r.d.o.Site.GuestLink(id)); err == nil {
-		return r.deleteLink(h, l)
+	defer g.Close()
+	if l, err := g.LinkByName(of.guest); err == nil {
+		return r.deleteLink(g, l)
 	}
 	return nil
 }
@@ -205,7 +203,7 @@ func (r *router) stand(h *netlink.Handle, l netlink.Link, e dataplane.ENI, neigh
 type upLinks map[string]int // index
 
 // links makes the interfaces that are there as the config says, and removes
-// those that it doesn't have. It makes none: that is Join's.
+// those that it doesn't have. It makes none that no guest holds: that is Join's.
 func (r *router) links(h *netlink.Handle) (upLinks, error) {
 	all, err := retry(h.LinkList)
 	if err != nil {
@@ -221,8 +219,10 @@ func (r *router) links(h *netlink.Handle) (upLinks, error) {
 		byName[r.d.o.Site.RouterLink(e.ID)] = e
 	}
 	var errs []error
+	there := make(map[string]bool)
 	for _, l := range all {
 		name := l.Attrs().Name
+		there[name] = true
 		if l.Type() != "veth" || name == gatewayLink {
 			continue
 		}
@@ -234,6 +234,7 @@ func (r *router) links(h *netlink.Handle) (upLinks, error) {
 			up[name] = l.Attrs().Index
 		}
 	}
+	errs = append(errs, r.relink(h, there, up))
 	return up, errors.Join(errs...)
 }
 
@@ -241,6 +242,7 @@ func (r *router) links(h *netlink.Handle) (upLinks, error) {
 func (r *router) leave(id sim.ENIID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.left[id] = true
 	if !r.ns.IsOpen() {
 		if err := r.open(false); err != nil {
 			return nil // no router, no link

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -36,6 +37,9 @@ type router struct {
 	// older than this process, so any address may have had another owner.
 	owners  map[netip.Addr]sim.ENIID
 	adopted bool
+	// left are the interfaces that Leave has taken down, until they are joined again.
+	// Who holds them may be forgotten a moment later.
+	left map[sim.ENIID]bool
 }
 
 // nobody owns an address whose last owner has gone, with all its connections.
@@ -48,13 +52,14 @@ type desired struct {
 }
 
 func newRouter(d *Driver, id sim.VPCID) *router {
-	return &router{d: d, id: id, ns: netns.None(), owners: make(map[netip.Addr]sim.ENIID)}
+	return &router{d: d, id: id, ns: netns.None(), owners: make(map[netip.Addr]sim.ENIID), left: make(map[sim.ENIID]bool)}
 }
 
 func (r *router) hold(public netip.Prefix, v dataplane.VPC) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.want = &desired{public, v}
+	maps.DeleteFunc(r.left, func(id sim.ENIID, _ bool) bool { return !r.has(id) })
 }
 
 // set programs the VPC. What fails is named, what does not depend on it is done.
