@@ -33,6 +33,19 @@ func (r *router) rejoin() error {
 	return r.relinkMissing()
 }
 
+// mendLinks does that when somebody else has taken a link out of the router.
+func (r *router) mendLinks(uint32) (looked bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.want == nil || !r.ns.IsOpen() || r.d.blind.Load() {
+		return false
+	}
+	for _, p := range Problems(about(string(r.id), r.relinkMissing())) {
+		r.d.mended(p.Resource, false, errors.New(p.Message))
+	}
+	return true
+}
+
 func (r *router) relinkMissing() error {
 	if r.want == nil {
 		return nil // Set will

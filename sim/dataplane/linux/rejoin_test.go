@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -267,5 +268,41 @@ func TestRelinkIsClosed(t *testing.T) {
 		t.Errorf("of %d denied datagrams %d arrived", sent, came)
 	} else {
 		t.Logf("of %d denied datagrams none arrived", sent)
+	}
+}
+
+// TestRelinkAtOnce: who deletes a link finds it there again, and the agent is told.
+func TestRelinkAtOnce(t *testing.T) {
+	t.Parallel()
+	l := seedLab(t)
+	told := make(chan string, 8)
+	l.d.o.Mended = func(resource string, err error) { told <- fmt.Sprint(resource, " ", err) }
+	for range 3 {
+		was := l.index(db)
+		l.unlink(db)
+		select {
+		case got := <-told:
+			if want := fmt.Sprint(db, " ", nil); got != want {
+				t.Errorf("told %q, want %q", got, want)
+			}
+		case <-time.After(patient):
+			t.Fatal("a link that was deleted is not put back")
+		}
+		if now := l.index(db); now == 0 || now == was {
+			t.Errorf("db's interface is %d, before %d", now, was)
+		}
+		l.works()
+	}
+
+	// What the driver does itself is no news.
+	l.must(l.d.Leave(context.Background(), db))
+	l.must(l.d.Leave(context.Background(), web2))
+	l.guest(db)
+	l.serve(l.guests[db], ":5432")
+	l.works()
+	select {
+	case got := <-told:
+		t.Errorf("told %q of what the driver did itself", got)
+	default:
 	}
 }

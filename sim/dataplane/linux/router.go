@@ -32,6 +32,7 @@ type router struct {
 	done  *desired // what was programmed without an error
 	rules ruleState
 	watch *watch // of the rules; nil: none yet
+	lost  *watch // of the links; nil: none yet
 	edge  edge
 	// owners says which interface last had an address; adopted: the namespace is
 	// older than this process, so any address may have had another owner.
@@ -164,10 +165,18 @@ func (r *router) open(create bool) error {
 	return nil
 }
 
-// watchRouter has the rules put back as soon as somebody else changes them.
+// watchRouter has rules and links put back as soon as somebody else changes them.
 func (r *router) watchRouter() (err error) {
-	if r.watch == nil && !r.d.blind.Load() {
-		r.watch, err = watchRules(r.ns, r.mend)
+	if r.d.blind.Load() {
+		return nil
+	}
+	if r.watch == nil {
+		if r.watch, err = watchRules(r.ns, r.mend); err != nil {
+			return err
+		}
+	}
+	if r.lost == nil {
+		r.lost, err = watchLinks(r.ns, r.mendLinks)
 	}
 	return err
 }
@@ -175,7 +184,8 @@ func (r *router) watchRouter() (err error) {
 // unwatch ends that, for the edge, too: a watch keeps its namespace alive.
 func (r *router) unwatch() {
 	r.watch.close()
-	r.watch = nil
+	r.lost.close()
+	r.watch, r.lost = nil, nil
 	r.forgetEdge()
 }
 

@@ -15,30 +15,52 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchPause is the least time between two looks at the rules of one namespace: who
-// changes them in a loop doesn't keep us busy.
+// watchPause is the least time between two looks at the rules, or the interfaces, of
+// one namespace: who changes them in a loop doesn't keep us busy.
 const watchPause = 100 * time.Millisecond
 
-// A watch is told by the kernel when the rules of a namespace have changed.
+// A watch is told by the kernel when something in a namespace has changed.
 type watch struct {
 	conn  *mnl.Conn
-	news  chan uint32 // the generation; an old one gives way to a newer one
+	of    func(mnl.Message) uint32 // the number of news
+	news  chan uint32              // an old one gives way to a newer one
 	ended chan struct{}
 }
 
-// watchRules calls changed with the number of a generation that may be news; changed
-// reports whether it had to look. It is called again and again, by one goroutine,
-// until the watch is closed.
+// watchRules calls changed with the number of a generation of the rules that may be
+// news; changed reports whether it had to look. It is called again and again, by one
+// goroutine, until the watch is closed.
 func watchRules(ns netns.NsHandle, changed func(generation uint32) (looked bool)) (*watch, error) {
-	c, err := mnl.Dial(unix.NETLINK_NETFILTER, &mnl.Config{NetNS: int(ns), Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)})
+	const newGeneration = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWGEN
+	w, err := watchKernel(ns, unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES, newGeneration, generationOf, changed)
 	if err != nil {
 		return nil, fmt.Errorf("watch rules: %w", err)
 	}
-	if err := c.SetBPF(onlyGenerations()); err != nil {
-		c.Close()
-		return nil, fmt.Errorf("watch rules: %w", err)
+	return w, nil
+}
+
+// watchLinks calls gone in the same way when an interface has been taken out of the
+// namespace.
+func watchLinks(ns netns.NsHandle, gone func(uint32) (looked bool)) (*watch, error) {
+	unnumbered := func(mnl.Message) uint32 { return 0 }
+	w, err := watchKernel(ns, unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTM_DELLINK, unnumbered, gone)
+	if err != nil {
+		return nil, fmt.Errorf("watch interfaces: %w", err)
 	}
-	w := &watch{conn: c, news: make(chan uint32, 1), ended: make(chan struct{})}
+	return w, nil
+}
+
+// watchKernel is for messages of one kind to one group of a netlink family.
+func watchKernel(ns netns.NsHandle, family, group int, kind uint16, of func(mnl.Message) uint32, changed func(uint32) bool) (*watch, error) {
+	c, err := mnl.Dial(family, &mnl.Config{NetNS: int(ns), Groups: 1 << (group - 1)})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SetBPF(only(kind)); err != nil {
+		c.Close()
+		return nil, err
+	}
+	w := &watch{conn: c, of: of, news: make(chan uint32, 1), ended: make(chan struct{})}
 	go w.read()
 	go w.tell(changed)
 	return w, nil
@@ -62,7 +84,7 @@ func (w *watch) read() {
 			messages = []mnl.Message{{}}
 		}
 		for _, m := range messages {
-			w.pass(generationOf(m))
+			w.pass(w.of(m))
 		}
 	}
 }
@@ -110,19 +132,19 @@ func generationOf(m mnl.Message) uint32 {
 	return 0
 }
 
-// onlyGenerations lets the message pass that ends each transaction, and none of what
-// was changed in it: there may be thousands.
-func onlyGenerations() []bpf.RawInstruction {
-	var kind [2]byte // as it lies in memory; BPF reads it the network's way
-	binary.NativeEndian.PutUint16(kind[:], unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN)
+// only lets messages of one kind pass: of the rules the one that ends each transaction,
+// and none of what was changed in it, as there may be thousands.
+func only(kind uint16) []bpf.RawInstruction {
+	var raw [2]byte // as it lies in memory; BPF reads it the network's way
+	binary.NativeEndian.PutUint16(raw[:], kind)
 	filter, err := bpf.Assemble([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: 4, Size: 2}, // nlmsg_type
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(binary.BigEndian.Uint16(kind[:])), SkipFalse: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(binary.BigEndian.Uint16(raw[:])), SkipFalse: 1},
 		bpf.RetConstant{Val: 1 << 16},
 		bpf.RetConstant{Val: 0},
 	})
 	if err != nil {
-		panic(err) // it is a constant
+		panic(err) // but for a number it is a constant
 	}
 	return filter
 }
