@@ -29,6 +29,9 @@ type Driver interface {
 	Join(ctx context.Context, id sim.ENIID) (guestLink string, err error)
 	// Leave removes an interface; one that isn't there is no error.
 	Leave(ctx context.Context, id sim.ENIID) error
+	// Rejoin puts the link of an interface back, where its router lacks it and
+	// Agent.holder names a guest.
+	Rejoin(id sim.ENIID) error
 	// In runs f on a thread in the VPC's namespace.
 	In(v sim.VPCID, f func() error) error
 	Status(ctx context.Context) (linux.Status, error)

@@ -72,6 +72,7 @@ type fakeDriver struct {
 	joinErr, setErr error
 	block           chan struct{} // Join waits for it
 	blockSet        chan struct{} // Set waits for it
+	rejoin          func(sim.ENIID) error
 }
 
 func newFakeDriver(t *testing.T) *fakeDriver {
@@ -112,6 +113,13 @@ func (d *fakeDriver) Leave(_ context.Context, id sim.ENIID) error {
 	defer d.mu.Unlock()
 	d.links = slices.DeleteFunc(d.links, func(l sim.ENIID) bool { return l == id })
 	return nil
+}
+
+func (d *fakeDriver) Rejoin(id sim.ENIID) error {
+	if d.rejoin == nil {
+		return nil
+	}
+	return d.rejoin(id)
 }
 
 func (d *fakeDriver) Status(context.Context) (linux.Status, error) {

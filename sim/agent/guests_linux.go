@@ -171,6 +171,9 @@ func (g *guests) serve(c net.Conn) error {
 		return err
 	}
 	g.a.provoked.Printf("%s: connected, process %d of container %.12s", id, p.pid, p.container)
+	if err := g.a.driver.Rejoin(eni.ID); err != nil { // its router may have been lost meanwhile
+		g.a.provoked.Printf("%s: %v", id, err)
+	}
 	err = g.follow(one)
 	g.remove(one)
 	g.a.provoked.Printf("%s: gone (%v)", id, err)

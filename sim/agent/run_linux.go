@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"labsim/sim"
@@ -97,17 +98,18 @@ func openSole(site sim.Site, eng *engine) (*Agent, error) {
 // sayMended says that somebody else is at work in the machine.
 func sayMended(resource string, err error) {
 	if err != nil {
-		log.Printf("%s: its rules were changed by somebody else, and could not be put back: %v", resource, err)
+		log.Printf("%s: its rules or its link were changed by somebody else, and could not be put back: %v", resource, err)
 		return
 	}
-	log.Printf("%s: its rules were changed by somebody else, and are put back", resource)
+	log.Printf("%s: its rules or its link were changed by somebody else, and are put back", resource)
 }
 
-func open(site sim.Site, eng *engine) (*Agent, error) {
+func open(site sim.Site, eng *engine) (a *Agent, err error) {
 	driver, err := linux.New(linux.Options{
 		Site:   site,
 		Pins:   linux.NewDirPins(filepath.Join(site.RunDir(), "netns"), eng.in),
 		HostNS: eng.netNS,
+		Guest:  func(id sim.ENIID) (netns.NsHandle, bool) { return a.holder(id) }, // asked once a holds a config
 		Mended: sayMended,
 	})
 	if err != nil {
