@@ -3,7 +3,6 @@ package main
 import (
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -54,11 +53,7 @@ func falseNeighbours(u *user) {
 
 // flushedRules: somebody has the machine's root and no idea of labsim.
 func flushedRules(u *user) {
-	for _, tool := range []string{"nsenter", "nft"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			u.t.Skipf("this test flushes rules with %s, which is not here: %v", tool, err)
-		}
-	}
+	needTools(u.t, "nsenter", "nft")
 	for name, ns := range map[string]string{"router": u.router(), "edge": "/proc/" + u.pid("edge") + "/ns/net"} {
 		ours := func() string { // Docker has rules of its own there
 			return u.sh("nsenter --net=" + ns + " nft list tables | awk '/ (vpc|igw)$/{n++} END{print n+0}'")

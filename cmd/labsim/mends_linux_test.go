@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"regexp"
@@ -30,6 +31,27 @@ func TestMendsItself(t *testing.T) {
 		{"instance disconnected", func() {
 			name := u.container("db")
 			u.docker("network", "disconnect", "--force", u.networkOf(name), name)
+		}},
+		{"instance's link deleted", func() {
+			needTools(u.t, "nsenter", "ip")
+			router := u.router()
+			u.in(router, "ip link del "+u.linkOf(router, "custom-vpc-db"))
+		}},
+		{"router lost", u.loseRouter},
+		{"router lost, and kept by somebody", func() {
+			needTools(u.t, "nsenter", "ip")
+			kept, err := os.Open(u.router())
+			if err != nil {
+				u.t.Fatal(err)
+			}
+			u.t.Cleanup(func() { // the guests have left it
+				defer kept.Close()
+				links := u.sh(fmt.Sprintf("nsenter --net=/proc/%d/fd/%d ip -o link", os.Getpid(), kept.Fd()))
+				if strings.Contains(links, "@") {
+					u.t.Errorf("in the router that was lost stand\n%s", links)
+				}
+			})
+			u.loseRouter()
 		}},
 		{"agent's socket removed", func() {
 			u.back(sim.Site(u.site).DataDir() + "/guest/agent.sock")
@@ -80,6 +102,20 @@ func (u *user) back(socket string) {
 		}
 		return err == nil
 	})
+}
+
+// loseRouter takes the VPC's router out of reach of the next agent.
+func (u *user) loseRouter() {
+	u.t.Helper()
+	router := u.router()
+	was := inode(router)
+	if err := errors.Join(syscall.Unmount(router, syscall.MNT_DETACH), os.Remove(router)); err != nil {
+		u.t.Fatal(err)
+	}
+	u.killAgent()
+	if now := inode(router); now == 0 || now == was {
+		u.t.Errorf("the VPC's router is net:[%d], before net:[%d]; want another one", now, was)
+	}
 }
 
 // spoilRecord damages what the agent has written down of what Docker told it.
