@@ -84,6 +84,19 @@ func TestMetadataAndDNS(t *testing.T) {
 		t.Errorf("a name that is gone: %s %s, want NXDOMAIN", dns.RcodeToString[rcode], got)
 	}
 
+	// Without DNS support nobody listens, and metadata goes on.
+	c.VPCs[0].DNS = netip.Addr{}
+	n.set(c)
+	for _, server := range []string{"10.0.0.2", "169.254.169.253"} {
+		if conn, err := n.dial(t.Context(), "tcp", server+":53"); err == nil {
+			conn.Close()
+			t.Errorf("the resolver still listens at %s", server)
+		}
+	}
+	if got := metadata(); got != string(iWeb) {
+		t.Errorf("instance-id %q without DNS support, want %s", got, iWeb)
+	}
+
 	// A router that was made anew gets listeners of its own.
 	n.driver.mu.Lock()
 	n.driver.ns[vpcA].Close()

@@ -256,9 +256,9 @@ func (r *router) addresses(h *netlink.Handle) error {
 // ownAddresses has those of the resolver also where the VPC has none: else they would
 // be routed, to a middlebox for instance.
 func (r *router) ownAddresses() map[netip.Addr]bool {
-	want := map[netip.Addr]bool{sim.MetadataAddr: true, sim.DNSLinkLocal: true}
-	if len(r.want.vpc.CIDRs) > 0 {
-		want[sim.DNSAddr(r.want.vpc.CIDRs[0])] = true
+	want := map[netip.Addr]bool{sim.MetadataAddr: true}
+	for _, a := range resolverAddrs(r.want.vpc) {
+		want[a] = true
 	}
 	for _, s := range r.want.vpc.Subnets {
 		want[sim.RouterAddr(s.CIDR)] = true

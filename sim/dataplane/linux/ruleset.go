@@ -168,14 +168,29 @@ func localChain(v dataplane.VPC) chain {
 		newRule(iif("lo"), accept),
 		newRule(iif(gatewayLink), count(dropRouter), drop),
 		newRule(note(keyIif, "services", overRate(servicePackets, servicePackets)), count(dropServices), drop),
+	}
+	if !v.DNS.IsValid() { // also what has been answered until now, and who asks from the same port
+		for _, a := range resolverAddrs(v) {
+			c.rules = append(c.rules, newRule(daddr(prefix32(a)), count(dropRouter), drop))
+		}
+	}
+	c.rules = append(c.rules,
 		newRule(established, accept),
 		newRule(invalid, count(dropInvalid), drop),
 		newRule(daddr(netip.PrefixFrom(sim.MetadataAddr, 32)), protocol(sim.ProtocolTCP), dports(80, 80), goTo(allowedChain)),
 		newRule(daddrIn("dns"), protocol(sim.ProtocolUDP), dports(53, 53), goTo(allowedChain)),
 		newRule(daddrIn("dns"), protocol(sim.ProtocolTCP), dports(53, 53), goTo(allowedChain)),
-		newRule(count(dropRouter), drop),
-	}
+		newRule(count(dropRouter), drop))
 	return c
+}
+
+// resolverAddrs are those that the VPC's resolver has, or would have.
+func resolverAddrs(v dataplane.VPC) []netip.Addr {
+	out := []netip.Addr{sim.DNSLinkLocal}
+	if len(v.CIDRs) > 0 {
+		out = append(out, sim.DNSAddr(v.CIDRs[0]))
+	}
+	return out
 }
 
 // egressChain asks the groups of the sending interface. Connections that were
