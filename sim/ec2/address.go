@@ -52,10 +52,7 @@ func releaseAddress(c *call, in *wire.ReleaseAddressRequest) (*nothing, error) {
 }
 
 var addresses = resource[sim.AllocationID, sim.Address]{
-	prefix: sim.PrefixAllocation,
-	table:  func(s *world.State) *world.Table[sim.AllocationID, sim.Address] { return s.Addresses },
-	owner:  func(a sim.Address) sim.AccountID { return a.Owner },
-	tags:   func(a sim.Address) sim.Tags { return a.Tags },
+	table: func(s *world.State) *world.Table[sim.AllocationID, sim.Address] { return s.Addresses },
 	filters: filters[sim.Address]{
 		"allocation-id":        func(_ *call, a sim.Address) []string { return str(a.Allocation) },
 		"association-id":       func(_ *call, a sim.Address) []string { return str(a.Association) },

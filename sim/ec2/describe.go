@@ -3,6 +3,7 @@ package ec2
 import (
 	"encoding/base64"
 	"iter"
+	"slices"
 	"strings"
 
 	"labsim/sim"
@@ -10,13 +11,9 @@ import (
 	"labsim/sim/world"
 )
 
-// resource is what a Describe needs to know of a kind of rows.
+// resource is a kind of rows that a Describe shows.
 type resource[K ~string, R any] struct {
-	prefix  string // of the ids
 	table   func(*world.State) *world.Table[K, R]
-	owner   func(R) sim.AccountID
-	public  func(R) bool // rows of others that everyone sees; nil: none
-	tags    func(R) sim.Tags
 	filters filters[R]
 }
 
@@ -35,7 +32,7 @@ type query struct {
 // find returns the caller's rows that a query asks for, in the order of their
 // ids. An id that names nothing is an error, as in EC2.
 func (res resource[K, R]) find(c *call, q query) ([]R, *string, error) {
-	match, err := compile(c, res.filters, res.tags, q.filters)
+	match, err := compile(c, res.filters, func(r R) sim.Tags { return res.table(c.State).TagsOf(&r) }, q.filters)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,32 +59,16 @@ func (res resource[K, R]) find(c *call, q query) ([]R, *string, error) {
 func (res resource[K, R]) rows(c *call, ids []string, err *error) iter.Seq2[K, R] {
 	table := res.table(c.State)
 	if len(ids) == 0 {
-		return func(yield func(K, R) bool) {
-			for id, r := range table.All() {
-				if res.visible(c, r) && !yield(id, r) {
-					return
-				}
-			}
-		}
+		return table.Seen(c.account)
 	}
 	return func(yield func(K, R) bool) {
-		seen := map[string]bool{}
-		for _, id := range sorted(ids) {
-			r, ok := table.Get(K(id))
-			if !ok || !res.visible(c, r) {
-				*err = world.Missing(res.prefix, id)
+		for _, id := range slices.Compact(sorted(ids)) {
+			var r R
+			if r, *err = table.See(c.account, K(id)); *err != nil || !yield(K(id), r) {
 				return
 			}
-			if !seen[id] && !yield(K(id), r) {
-				return
-			}
-			seen[id] = true
 		}
 	}
-}
-
-func (res resource[K, R]) visible(c *call, r R) bool {
-	return res.owner(r) == c.account || res.public != nil && res.public(r)
 }
 
 // compile makes one predicate of a request's filters: all filters must match,

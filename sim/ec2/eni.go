@@ -7,10 +7,7 @@ import (
 )
 
 var networkInterfaces = resource[sim.ENIID, sim.ENI]{
-	prefix: sim.PrefixENI,
-	table:  func(s *world.State) *world.Table[sim.ENIID, sim.ENI] { return s.ENIs },
-	owner:  func(e sim.ENI) sim.AccountID { return e.Owner },
-	tags:   func(e sim.ENI) sim.Tags { return e.Tags },
+	table: func(s *world.State) *world.Table[sim.ENIID, sim.ENI] { return s.ENIs },
 	filters: filters[sim.ENI]{
 		"addresses.association.owner-id":   associationFilter(func(a *wire.NetworkInterfaceAssociation) *string { return a.IpOwnerId }),
 		"addresses.association.public-ip":  associationFilter(func(a *wire.NetworkInterfaceAssociation) *string { return a.PublicIp }),

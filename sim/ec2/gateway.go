@@ -33,12 +33,9 @@ func deleteInternetGateway(c *call, in *wire.DeleteInternetGatewayRequest) (*not
 }
 
 var internetGateways = resource[sim.InternetGatewayID, sim.InternetGateway]{
-	prefix: sim.PrefixInternetGateway,
 	table: func(s *world.State) *world.Table[sim.InternetGatewayID, sim.InternetGateway] {
 		return s.InternetGateways
 	},
-	owner: func(g sim.InternetGateway) sim.AccountID { return g.Owner },
-	tags:  func(g sim.InternetGateway) sim.Tags { return g.Tags },
 	filters: filters[sim.InternetGateway]{
 		"attachment.state": func(_ *call, g sim.InternetGateway) []string {
 			if g.VPC == "" {

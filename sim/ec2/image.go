@@ -7,11 +7,7 @@ import (
 )
 
 var images = resource[sim.ImageID, sim.Image]{
-	prefix: sim.PrefixImage,
-	table:  func(s *world.State) *world.Table[sim.ImageID, sim.Image] { return s.Images },
-	owner:  func(i sim.Image) sim.AccountID { return i.Owner },
-	public: func(i sim.Image) bool { return i.Public },
-	tags:   func(i sim.Image) sim.Tags { return i.Tags },
+	table: func(s *world.State) *world.Table[sim.ImageID, sim.Image] { return s.Images },
 	filters: filters[sim.Image]{
 		"architecture": func(_ *call, i sim.Image) []string { return str(i.Architecture) },
 		"block-device-mapping.delete-on-termination": never[sim.Image],

@@ -7,10 +7,7 @@ import (
 )
 
 var instances = resource[sim.InstanceID, sim.Instance]{
-	prefix:  sim.PrefixInstance,
 	table:   func(s *world.State) *world.Table[sim.InstanceID, sim.Instance] { return s.Instances },
-	owner:   func(i sim.Instance) sim.AccountID { return i.Owner },
-	tags:    func(i sim.Instance) sim.Tags { return i.Tags },
 	filters: instanceFilters(),
 }
 

@@ -12,7 +12,7 @@ import (
 
 // instanceStatuses are instances with the filters of DescribeInstanceStatus.
 var instanceStatuses = resource[sim.InstanceID, sim.Instance]{
-	prefix: sim.PrefixInstance, table: instances.table, owner: instances.owner, tags: instances.tags,
+	table: instances.table,
 	filters: filters[sim.Instance]{
 		"availability-zone":            instances.filters["availability-zone"],
 		"event.code":                   never[sim.Instance],
@@ -69,11 +69,11 @@ func (s summary) wire() *wire.InstanceStatusSummary {
 
 // describeInstanceAttribute answers one attribute a call, as EC2 does.
 func describeInstanceAttribute(c *call, in *wire.DescribeInstanceAttributeRequest) (*wire.InstanceAttribute, error) {
-	rows, _, err := instances.find(c, query{ids: []string{text(in.InstanceId)}})
+	i, err := c.Instances.See(c.account, id[sim.InstanceID](in.InstanceId))
 	if err != nil {
 		return nil, err
 	}
-	i, shown := rows[0], c.instance(rows[0])
+	shown := c.instance(i)
 	out := &wire.InstanceAttribute{InstanceId: in.InstanceId}
 	switch text(in.Attribute) {
 	case "instanceType":
@@ -159,12 +159,12 @@ func modifyInstanceAttribute(c *call, in *wire.ModifyInstanceAttributeRequest) (
 
 // getConsoleOutput answers without output where nothing was written yet.
 func getConsoleOutput(c *call, in *wire.GetConsoleOutputRequest) (*wire.GetConsoleOutputResult, error) {
-	rows, _, err := instances.find(c, query{ids: []string{text(in.InstanceId)}})
+	i, err := c.Instances.See(c.account, id[sim.InstanceID](in.InstanceId))
 	if err != nil {
 		return nil, err
 	}
-	out := &wire.GetConsoleOutputResult{InstanceId: in.InstanceId, Timestamp: optionalTime(rows[0].LaunchTime)}
-	data, at, err := c.console(rows[0].ID)
+	out := &wire.GetConsoleOutputResult{InstanceId: in.InstanceId, Timestamp: optionalTime(i.LaunchTime)}
+	data, at, err := c.console(i.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -50,10 +50,7 @@ func deleteKeyPair(c *call, in *wire.DeleteKeyPairRequest) (*wire.DeleteKeyPairR
 }
 
 var keyPairs = resource[sim.KeyPairID, sim.KeyPair]{
-	prefix: sim.PrefixKeyPair,
-	table:  func(s *world.State) *world.Table[sim.KeyPairID, sim.KeyPair] { return s.KeyPairs },
-	owner:  func(k sim.KeyPair) sim.AccountID { return k.Owner },
-	tags:   func(k sim.KeyPair) sim.Tags { return k.Tags },
+	table: func(s *world.State) *world.Table[sim.KeyPairID, sim.KeyPair] { return s.KeyPairs },
 	filters: filters[sim.KeyPair]{
 		"key-pair-id": func(_ *call, k sim.KeyPair) []string { return str(k.ID) },
 		"fingerprint": func(_ *call, k sim.KeyPair) []string { return str(k.Fingerprint) },

@@ -76,10 +76,7 @@ func deleteRoute(c *call, in *wire.DeleteRouteRequest) (*nothing, error) {
 }
 
 var routeTables = resource[sim.RouteTableID, sim.RouteTable]{
-	prefix: sim.PrefixRouteTable,
-	table:  func(s *world.State) *world.Table[sim.RouteTableID, sim.RouteTable] { return s.RouteTables },
-	owner:  func(t sim.RouteTable) sim.AccountID { return t.Owner },
-	tags:   func(t sim.RouteTable) sim.Tags { return t.Tags },
+	table: func(s *world.State) *world.Table[sim.RouteTableID, sim.RouteTable] { return s.RouteTables },
 	filters: filters[sim.RouteTable]{
 		"association.gateway-id": never[sim.RouteTable],
 		"association.main": func(_ *call, t sim.RouteTable) []string {

@@ -84,10 +84,7 @@ func (c *call) revoke(egress bool, ruleIDs []string, r ruleRequest) error {
 }
 
 var securityGroups = resource[sim.SecurityGroupID, sim.SecurityGroup]{
-	prefix: sim.PrefixSecurityGroup,
-	table:  func(s *world.State) *world.Table[sim.SecurityGroupID, sim.SecurityGroup] { return s.SecurityGroups },
-	owner:  func(g sim.SecurityGroup) sim.AccountID { return g.Owner },
-	tags:   func(g sim.SecurityGroup) sim.Tags { return g.Tags },
+	table: func(s *world.State) *world.Table[sim.SecurityGroupID, sim.SecurityGroup] { return s.SecurityGroups },
 	filters: withRuleFilters(filters[sim.SecurityGroup]{
 		"description": func(_ *call, g sim.SecurityGroup) []string { return str(g.Description) },
 		"group-id":    func(_ *call, g sim.SecurityGroup) []string { return str(g.ID) },

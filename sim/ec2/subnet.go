@@ -30,10 +30,7 @@ func modifySubnetAttribute(c *call, in *wire.ModifySubnetAttributeRequest) (*not
 }
 
 var subnets = resource[sim.SubnetID, sim.Subnet]{
-	prefix: sim.PrefixSubnet,
-	table:  func(s *world.State) *world.Table[sim.SubnetID, sim.Subnet] { return s.Subnets },
-	owner:  func(n sim.Subnet) sim.AccountID { return n.Owner },
-	tags:   func(n sim.Subnet) sim.Tags { return n.Tags },
+	table: func(s *world.State) *world.Table[sim.SubnetID, sim.Subnet] { return s.Subnets },
 	filters: filters[sim.Subnet]{
 		"availability-zone":          func(_ *call, n sim.Subnet) []string { return str(n.Zone) },
 		"availabilityZone":           func(_ *call, n sim.Subnet) []string { return str(n.Zone) },

@@ -37,10 +37,7 @@ func detachVolume(c *call, in *wire.DetachVolumeRequest) (*wire.VolumeAttachment
 }
 
 var volumes = resource[sim.VolumeID, sim.Volume]{
-	prefix: sim.PrefixVolume,
-	table:  func(s *world.State) *world.Table[sim.VolumeID, sim.Volume] { return s.Volumes },
-	owner:  func(v sim.Volume) sim.AccountID { return v.Owner },
-	tags:   func(v sim.Volume) sim.Tags { return v.Tags },
+	table: func(s *world.State) *world.Table[sim.VolumeID, sim.Volume] { return s.Volumes },
 	filters: filters[sim.Volume]{
 		"attachment.attach-time":           volumeAttachments(func(a world.VolumeAttachment) []string { return moment(a.AttachTime) }),
 		"attachment.delete-on-termination": volumeAttachments(func(a world.VolumeAttachment) []string { return yesNo(a.DeleteOnTermination) }),

@@ -30,10 +30,7 @@ func deleteVpc(c *call, in *wire.DeleteVpcRequest) (*nothing, error) {
 }
 
 var vpcs = resource[sim.VPCID, sim.VPC]{
-	prefix: sim.PrefixVPC,
-	table:  func(s *world.State) *world.Table[sim.VPCID, sim.VPC] { return s.VPCs },
-	owner:  func(v sim.VPC) sim.AccountID { return v.Owner },
-	tags:   func(v sim.VPC) sim.Tags { return v.Tags },
+	table: func(s *world.State) *world.Table[sim.VPCID, sim.VPC] { return s.VPCs },
 	filters: filters[sim.VPC]{
 		"cidr": func(_ *call, v sim.VPC) []string { return []string{v.CIDR().String()} },
 		"cidr-block-association.association-id": func(_ *call, v sim.VPC) []string {
@@ -77,11 +74,11 @@ func cidrAssociation(v sim.VPC, _ netip.Prefix) string {
 }
 
 func describeVpcAttribute(c *call, in *wire.DescribeVpcAttributeRequest) (*wire.DescribeVpcAttributeResult, error) {
-	rows, _, err := vpcs.find(c, query{ids: []string{text(in.VpcId)}})
+	v, err := c.VPCs.See(c.account, id[sim.VPCID](in.VpcId))
 	if err != nil {
 		return nil, err
 	}
-	v, out := rows[0], &wire.DescribeVpcAttributeResult{VpcId: in.VpcId}
+	out := &wire.DescribeVpcAttributeResult{VpcId: in.VpcId}
 	switch text(in.Attribute) {
 	case "enableDnsSupport":
 		out.EnableDnsSupport = &wire.AttributeBooleanValue{Value: &v.DNSSupport}

@@ -93,6 +93,11 @@ func (k *kind[K, V]) owner(row V) sim.AccountID {
 	return *k.head(&row).owner
 }
 
+// seen reports whether an account sees a row: its own, and public ones.
+func (k *kind[K, V]) seen(account sim.AccountID, row *V) bool {
+	return k.head != nil && *k.head(row).owner == account || k.public != nil && k.public(*row)
+}
+
 func (k *kind[K, V]) tags(s *State) iter.Seq[Tagged] {
 	return func(yield func(Tagged) bool) {
 		if k.head == nil {
@@ -130,7 +135,7 @@ func get[K ~string, V any](tx *Tx, t *Table[K, V], id K) (V, error) {
 // use is get, for rows that belong to others and are public as well.
 func use[K ~string, V any](tx *Tx, t *Table[K, V], id K) (V, error) {
 	row, ok := t.Get(id)
-	return row, t.kind.found(ok && (tx.owns(t.kind.owner(row)) || t.kind.public(row)), string(id))
+	return row, t.kind.found(ok && (tx.Account == "" || t.kind.seen(tx.Account, &row)), string(id))
 }
 
 // add makes a row: it gives it an id, its tags and, where it has none, its owner, as

@@ -46,6 +46,29 @@ func (t *Table[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) { t.rows.Scan(yield) }
 }
 
+// See returns the row of that id as an account sees it, or EC2's error: what belongs to
+// others and is not public does not exist.
+func (t *Table[K, V]) See(account sim.AccountID, id K) (V, error) {
+	row, ok := t.Get(id)
+	return row, t.kind.found(ok && t.kind.seen(account, &row), string(id))
+}
+
+// Seen yields the rows that an account sees.
+func (t *Table[K, V]) Seen(account sim.AccountID) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		var at V // one for all rows, as its address gets around
+		for id, row := range t.All() {
+			at = row
+			if t.kind.seen(account, &at) && !yield(id, row) {
+				return
+			}
+		}
+	}
+}
+
+// TagsOf returns the tags of a row.
+func (t *Table[K, V]) TagsOf(row *V) sim.Tags { return *t.kind.head(row).tags }
+
 // by yields the rows that have a key in an index of their kind.
 func (t *Table[K, V]) by(ix *index[V], key string) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
