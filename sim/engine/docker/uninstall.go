@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -40,6 +41,7 @@ type Uninstalled struct {
 }
 
 // Bounds of the steps: an agent that hangs may take what Docker gives it, never more.
+// They begin anew with each thing that has gone.
 const (
 	agentAnswers = 5 * time.Second
 	stepTimeout  = 30 * time.Second
@@ -69,7 +71,10 @@ func (e *Engine) Uninstall(ctx context.Context, o UninstallOptions) (*Uninstalle
 	u.step(ctx, sim.T("state"), stepTimeout, u.state)
 	done, err := u.remains(ctx)
 	done.Nothing = false
-	return done, errors.Join(append(u.errs, err)...)
+	if err != nil {
+		u.errs = append(u.errs, err)
+	}
+	return done, u.failure()
 }
 
 // uninstall is one run of it, with what it found.
@@ -77,27 +82,14 @@ type uninstall struct {
 	e    *Engine
 	o    UninstallOptions
 	errs []error
+	// gotOn gives the step that is under way its time again.
+	gotOn func()
 
 	image string // a system image that stands, or ""
 	build string // its build
 	agent *types.Plugin
 	uses  []container.Summary // everything of the site that runs or could
 	nets  []network.Summary
-}
-
-// step runs f within its time. A later step is tried whatever became of it.
-func (u *uninstall) step(ctx context.Context, name sim.Text, limit time.Duration, f func(context.Context) error) {
-	if ctx.Err() != nil {
-		return
-	}
-	if u.o.Progress != nil {
-		u.o.Progress(name)
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	if err := f(ctx); err != nil {
-		u.errs = append(u.errs, err)
-	}
 }
 
 // look finds what stands, and says whether anything does.
@@ -176,7 +168,7 @@ func (u *uninstall) containers(ctx context.Context) error {
 			steps = append(steps, func() error { return u.e.removeContainer(ctx, c.ID) })
 		}
 	}
-	return errors.Join(atMost(inspectAtOnce, steps), u.e.removeRoots(ctx, "", false))
+	return errors.Join(u.each(ctx, steps), u.e.removeRoots(ctx, "", false))
 }
 
 func (u *uninstall) networks(ctx context.Context) error {
@@ -189,10 +181,13 @@ func (u *uninstall) networks(ctx context.Context) error {
 					_ = u.e.c.NetworkDisconnect(ctx, n.ID, id, true)
 				}
 			}
-			return gone(u.e.c.NetworkRemove(ctx, n.ID))
+			if err := gone(u.e.c.NetworkRemove(ctx, n.ID)); err != nil {
+				return fmt.Errorf("network %s: %w", n.Name, err)
+			}
+			return nil
 		})
 	}
-	return atMost(inspectAtOnce, steps)
+	return u.each(ctx, steps)
 }
 
 // volumes asks now, not before: without its driver a volume is in no list.
@@ -205,7 +200,7 @@ func (u *uninstall) volumes(ctx context.Context) error {
 	for _, v := range list.Volumes {
 		steps = append(steps, func() error { return gone(u.e.c.VolumeRemove(ctx, v.Name, true)) })
 	}
-	return atMost(inspectAtOnce, steps)
+	return u.each(ctx, steps)
 }
 
 func (u *uninstall) state(ctx context.Context) error {
