@@ -88,7 +88,7 @@ func (b *box) request(ctx context.Context, method, path string, in any) (*http.R
 	}
 	if resp.StatusCode >= 400 {
 		defer resp.Body.Close()
-		return nil, answerError(resp)
+		return nil, answerError(resp, method, path)
 	}
 	return resp, nil
 }
@@ -100,14 +100,22 @@ func (s silence) Unwrap() error { return s.error }
 
 func (silence) Is(target error) bool { return target == docker.ErrSilent }
 
-// answerError reads an error's text; control answers with a Text where it has one.
-func answerError(resp *http.Response) error {
+// answerError reads an error's text; control answers with a Text where it has one. What
+// it does not know is of another build than this one.
+func answerError(resp *http.Response, method, path string) error {
 	data, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	var t sim.Text
-	if json.Unmarshal(data, &t) == nil && t.Format != "" {
+	isText := json.Unmarshal(data, &t) == nil && t.Format != ""
+	words := strings.TrimSpace(string(data))
+	switch {
+	case isText && resp.StatusCode == http.StatusBadRequest && strings.Contains(t.String(), "unknown field"):
+		return &boxError{resp.StatusCode, docker.OtherBuild(errors.New(t.String()))}
+	case isText:
 		return &boxError{resp.StatusCode, &sim.Failure{What: t}}
+	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusMethodNotAllowed: // not of control's own words
+		return &boxError{resp.StatusCode, docker.OtherBuild(fmt.Errorf("%s: %s %s", words, method, path))}
 	}
-	return &boxError{resp.StatusCode, fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(data)))}
+	return &boxError{resp.StatusCode, fmt.Errorf("%s: %s", resp.Status, words)}
 }
 
 // boxError is an error with the status that it came with.
@@ -207,7 +215,7 @@ func (b *box) stream(ctx context.Context, path string) (*bufferedConn, error) {
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		defer conn.Close()
-		return nil, answerError(resp)
+		return nil, answerError(resp, r.Method, path)
 	}
 	return &bufferedConn{conn.(*net.TCPConn), br}, nil
 }

@@ -108,7 +108,7 @@ func TestJSONDrivesNoTerminal(t *testing.T) {
 // An answer that is no success may hold a guest's words in place of a text.
 func TestErrorOfHostileGuest(t *testing.T) {
 	for _, body := range []string{"\x1b[2J", `{"Format":"\u001b[2J%s","Args":["\u001b[8m"]}`} {
-		err := answerError(&http.Response{Status: "409 Conflict", StatusCode: http.StatusConflict, Body: io.NopCloser(strings.NewReader(body))})
+		err := answerError(&http.Response{Status: "409 Conflict", StatusCode: http.StatusConflict, Body: io.NopCloser(strings.NewReader(body))}, "GET", "console")
 		var out strings.Builder
 		(&app{err: &out}).explain(err)
 		if strings.ContainsRune(out.String(), '\x1b') {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"time"
@@ -118,7 +119,7 @@ func (a *app) sameProtocol(ctx context.Context, b *box) error {
 	defer cancel()
 	v, err := b.version(ctx)
 	if err == nil && v.Protocol != wire.Protocol {
-		return &sim.Failure{What: sim.T("control speaks protocol %d, this labsim %d", v.Protocol, wire.Protocol), Next: []sim.Text{sim.Cmd("labsim up")}}
+		return docker.OtherBuild(fmt.Errorf("it speaks protocol %d, this labsim %d", v.Protocol, wire.Protocol))
 	}
 	return err
 }

@@ -54,11 +54,13 @@ var _ = add(map[string]string{
 	"the container %s exists and was not made by labsim":      "컨테이너 %s이(가) 이미 있으며 labsim이 만든 것이 아닙니다",
 
 	// what is full
-	"%s: nothing more got done in %s":                            "%s: %s 동안 아무것도 진행되지 않았습니다",
-	"the site %s has not gone yet, %d things failed, among them": "사이트 %s이(가) 아직 남아 있습니다. 실패한 것 %d개 가운데 일부는 다음과 같습니다",
-	"the engine's disk is full":                                  "엔진 디스크가 가득 찼습니다",
-	"free some space on it, for example: %s":                     "공간을 확보하십시오. 예: %s",
-	"labsim up   # goes on from what was made":                   "labsim up   # 만들어진 부분부터 계속합니다",
+	"%s: nothing more got done in %s":                                         "%s: %s 동안 아무것도 진행되지 않았습니다",
+	"the site %s has not gone yet, %d things failed, among them":              "사이트 %s이(가) 아직 남아 있습니다. 실패한 것 %d개 가운데 일부는 다음과 같습니다",
+	"control is of another build of labsim, and does not understand this one": "control이 다른 labsim 빌드이고 이 빌드를 이해하지 못합니다",
+	"labsim up   # puts this build in its place; the instances go on":         "labsim up   # 이 빌드로 바꿉니다. 인스턴스는 계속 실행됩니다",
+	"the engine's disk is full":                                               "엔진 디스크가 가득 찼습니다",
+	"free some space on it, for example: %s":                                  "공간을 확보하십시오. 예: %s",
+	"labsim up   # goes on from what was made":                                "labsim up   # 만들어진 부분부터 계속합니다",
 
 	// control and agent
 	"labsim is not up (site %s)":                "labsim이 실행 중이 아닙니다(사이트 %s)",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"labsim/sim"
@@ -85,5 +86,11 @@ func run(verb string, args []string, out io.Writer) error {
 	case verb == StateRestore && len(args) == 2:
 		return store.Restore(args[0], args[1])
 	}
-	return fmt.Errorf("oneshot: no such verb: %s %v", verb, args)
+	return fmt.Errorf("oneshot: %s: %s %v", noVerb, verb, args)
 }
+
+const noVerb = "no such verb"
+
+// Unknown reports whether an error is that of another build, which does not know what
+// it was asked for. It comes as text, out of a container.
+func Unknown(err error) bool { return strings.Contains(err.Error(), noVerb) }

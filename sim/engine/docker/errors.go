@@ -26,7 +26,23 @@ var (
 	ErrNotUp = errors.New("not up")
 	// ErrSilent: the site's control stands, and does not run or answer.
 	ErrSilent = errors.New("control does not answer")
+	// ErrOtherBuild: the site's control is of a build that this one can't speak to.
+	ErrOtherBuild = errors.New("control is of another build")
 )
+
+// OtherBuild is the failure of a control that does not understand this build; why is
+// what shows it.
+func OtherBuild(why error) *sim.Failure {
+	return &sim.Failure{What: sim.T("control is of another build of labsim, and does not understand this one"), Err: otherBuild{why},
+		Next: []sim.Text{sim.T("labsim up   # puts this build in its place; the instances go on")}}
+}
+
+// otherBuild is what shows that control is of another build.
+type otherBuild struct{ error }
+
+func (o otherBuild) Unwrap() error { return o.error }
+
+func (otherBuild) Is(target error) bool { return target == ErrOtherBuild }
 
 // PruneCommand frees space on the engine. It spares what stops for a while only: instances.
 const PruneCommand = "docker system prune --filter label!=" + sim.LabelSite

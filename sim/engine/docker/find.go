@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strconv"
 
@@ -39,7 +40,9 @@ func (e *Engine) Find(ctx context.Context) (*Control, error) {
 	c.Port, _ = strconv.Atoi(l[sim.LabelPort])
 	c.Public, _ = netip.ParsePrefix(l[labelPublic])
 	c.Endpoint = endpointAt(c.Port)
-	if c.Token, err = e.token(ctx, c.container); err != nil {
+	if c.Token, err = e.token(ctx, c.container); errors.Is(err, ErrOtherBuild) {
+		return nil, err
+	} else if err != nil {
 		return nil, &sim.Failure{What: sim.T("control's token can't be read"), Next: []sim.Text{sim.Cmd("labsim up")}, Err: err}
 	}
 	return c, nil

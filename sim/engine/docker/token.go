@@ -69,7 +69,11 @@ func (e *Engine) askToken(ctx context.Context, control string) (token string, er
 		return "", err
 	}
 	if err := json.Unmarshal(out.Bytes(), &token); err != nil {
-		return "", fmt.Errorf("control was asked for the token: %s", strings.TrimSpace(complaint.String()+out.String()))
+		err := fmt.Errorf("control was asked for the token: %s", strings.TrimSpace(complaint.String()+out.String()))
+		if verbs.Unknown(err) {
+			return "", OtherBuild(err)
+		}
+		return "", err
 	}
 	return token, nil
 }
