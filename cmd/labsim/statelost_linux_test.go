@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -64,8 +65,12 @@ func (u *user) stateLost() {
 	}
 	untouched("with a damaged state")
 	u.must(1, `(?s)the copy world.db.copy-1 is .* old.*nothing was changed`, "state", "restore")
-	u.must(0, `world\.db\.aside`, "state", "restore", "--yes")
+	u.must(0, `world\.db\.aside-2 `, "state", "restore", "--yes") // the empty one lies aside already
 	untouched("after the copy was put back")
+	u.withState(func(file string) error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o700)) })
+	u.says(`/state/world.db is not a state file of labsim, or is damaged: it is a directory\n\s+\S+ --site \S+ state restore\n`, "status")
+	u.must(0, `world\.db\.aside-3 `, "state", "restore", "--yes")
+	untouched("after a directory lay in the place of the state")
 	u.must(0, `5 ✓ Access`, "up")
 	untouched("after up")
 

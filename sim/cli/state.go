@@ -97,12 +97,14 @@ func (a *app) restoreState(ctx context.Context, name string) error {
 	ls := a.newLines()
 	title := sim.T("State of the site %s: %s", a.site, c.Name)
 	ls.start(" ", title)
-	err = e.RestoreState(ctx, binary, c.Name)
+	aside, err := e.RestoreState(ctx, binary, c.Name)
 	ls.end(err == nil, " ", a.say(title))
 	if err != nil {
 		return err
 	}
-	a.println(sim.T("what lay in its place is beside it, as world.db.aside in the Docker volume %s", sim.Site(a.site).StateVolume()))
+	if aside != "" {
+		a.println(sim.T("what lay in its place is beside it, as %s in the Docker volume %s", aside, sim.Site(a.site).StateVolume()))
+	}
 	return nil
 }
 

@@ -46,7 +46,7 @@ func TestLostState(t *testing.T) {
 	b.converged()
 	var copies []store.Copy
 	b.eventually("a copy knows the instance", func() bool {
-		copies, _ = store.Copies(path)
+		copies, _ = store.Copies(path, "")
 		return len(copies) > 0 && len(copies[0].Instances) == 1
 	})
 	b.stop()
@@ -77,7 +77,7 @@ func TestLostState(t *testing.T) {
 		}
 		b.stop()
 	}
-	if err := store.Restore(path, copies[0].Name); err != nil {
+	if _, err := store.Restore(path, copies[0].Name, ""); err != nil {
 		t.Fatal(err)
 	}
 	b = start(t, o)

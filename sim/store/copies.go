@@ -15,13 +15,11 @@ import (
 	"labsim/sim/world"
 )
 
-// Beside the file lie two copies, the newer one first, and what Restore has put aside.
+// Beside the file lie two copies, the newer one first.
 var copySuffixes = []string{".copy-1", ".copy-2"}
 
 const (
 	copyInTheMaking = ".copy.new"
-	restoring       = ".restored.new"
-	aside           = ".aside"
 	// copyAge is how old the older copy becomes before the newer one takes its place.
 	copyAge = time.Hour
 )
@@ -58,6 +56,13 @@ func (s *Store) Copy() error {
 		return errors.Join(fmt.Errorf("copy of %s: %w", s.path, err), os.RemoveAll(next))
 	}
 	newer, older := s.path+copySuffixes[0], s.path+copySuffixes[1]
+	for _, x := range []string{newer, older} {
+		if st, err := os.Stat(x); err == nil && !st.Mode().IsRegular() { // no rename gets past a directory
+			if _, err := putAside(x); err != nil {
+				return err
+			}
+		}
+	}
 	if st, err := os.Stat(older); err != nil || time.Since(st.ModTime()) > copyAge {
 		if err := os.Rename(newer, older); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -86,8 +91,9 @@ func (s *Store) writeCopy(to string) error {
 	return errors.Join(err, f.Close())
 }
 
-// Copies lists the copies of the file at path, the newest first.
-func Copies(path string) ([]Copy, error) {
+// Copies lists the copies of the file at path, the newest first. One of another site
+// than that, if there is one, can't be used.
+func Copies(path string, site sim.Site) ([]Copy, error) {
 	out := []Copy{}
 	for _, suffix := range copySuffixes {
 		st, err := os.Stat(path + suffix)
@@ -98,7 +104,7 @@ func Copies(path string) ([]Copy, error) {
 			return nil, err
 		}
 		c := Copy{Name: filepath.Base(path) + suffix, Taken: st.ModTime(), Bytes: st.Size()}
-		if err := c.look(path + suffix); err != nil {
+		if err := c.look(path+suffix, site); err != nil {
 			c.Damage = err.Error()
 		}
 		out = append(out, c)
@@ -106,8 +112,9 @@ func Copies(path string) ([]Copy, error) {
 	return out, nil
 }
 
-// look fills in what is in the copy. A world that can't be made of it is none.
-func (c *Copy) look(file string) error {
+// look fills in what is in the copy. A world that can't be made of it is none, and
+// one of another site would remove all that stands.
+func (c *Copy) look(file string, site sim.Site) error {
 	var rows []world.Change
 	_, err := read(file, func(table, id string, data []byte) error {
 		rows = append(rows, world.Change{Table: table, ID: id, Data: data})
@@ -127,6 +134,9 @@ func (c *Copy) look(file string) error {
 		return err
 	}
 	s := w.View()
+	if of := s.Site(); of != "" && site != "" && of != site {
+		return fmt.Errorf("it is the state of the site %s", of)
+	}
 	c.VPCs, c.Volumes = s.VPCs.Len(), s.Volumes.Len()
 	for id, i := range s.Instances.All() {
 		if i.Status.State != sim.StateTerminated {
@@ -136,63 +146,11 @@ func (c *Copy) look(file string) error {
 	return nil
 }
 
-// Restore puts a copy in the place of the file at path, which nobody has open, and
-// what lies there aside. It may be killed anywhere: the file is then the old one or
-// the copy.
-func Restore(path, name string) error {
-	from := filepath.Join(filepath.Dir(path), filepath.Base(name))
-	if _, err := read(from, nil); err != nil {
-		return fmt.Errorf("the copy %s can't be used: %w", name, err)
-	}
-	if err := free(path); err != nil {
-		return err
-	}
-	if err := duplicate(from, path+restoring); err != nil {
-		return err
-	}
-	if err := putAside(path); err != nil {
-		return err
-	}
-	if err := os.Rename(path+restoring, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// putAside gives the file, if there is one, a second name.
-func putAside(path string) error {
-	next := path + aside + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	err := os.Link(path, next)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(next, path+aside)
-}
-
-// free says whether another process has the file open.
-func free(path string) error {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := lock(f, lockWait); err != nil {
-		return openFailure(path, err)
-	}
-	return nil
-}
-
 // read checks a file that nobody writes to.
 func read(path string, each func(table, id string, data []byte) error) (contents, error) {
+	if err := regular(path); err != nil { // to open a pipe would wait for whoever writes to it
+		return contents{}, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return contents{}, err
@@ -203,6 +161,20 @@ func read(path string, each func(table, id string, data []byte) error) (contents
 		return contents{}, err
 	}
 	return check(f, st.Size(), each)
+}
+
+// regular says what lies at a path where it is no file.
+func regular(path string) error {
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case st.IsDir():
+		return errors.New("it is a directory")
+	case !st.Mode().IsRegular():
+		return errors.New("it is no file")
+	}
+	return nil
 }
 
 // duplicate leaves a whole copy of a file, or none.

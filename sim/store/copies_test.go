@@ -15,7 +15,7 @@ import (
 
 func copies(t *testing.T, path string) []store.Copy {
 	t.Helper()
-	list, err := store.Copies(path)
+	list, err := store.Copies(path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestCopies(t *testing.T) {
 		t.Errorf("a copy that was cut: %+v", list)
 	}
 	s.Close()
-	if err := store.Restore(path, list[0].Name); err == nil {
+	if _, err := store.Restore(path, list[0].Name, ""); err == nil {
 		t.Error("a damaged copy was put back")
 	}
 }
@@ -74,7 +74,7 @@ func TestRestore(t *testing.T) {
 	}
 	createVPC(w)
 	name := copies(t, path)[0].Name
-	if err := store.Restore(path, name); err == nil || !strings.Contains(err.Error(), "is in use") {
+	if _, err := store.Restore(path, name, ""); err == nil || !strings.Contains(err.Error(), "is in use") {
 		t.Errorf("restored below a process that has the file open: %v", err)
 	}
 	s.Close()
@@ -86,7 +86,7 @@ func TestRestore(t *testing.T) {
 		t.Fatalf("a damaged file: %v", err)
 	}
 	for range 2 { // the second time nothing lies there
-		if err := store.Restore(path, "../"+name); err != nil {
+		if _, err := store.Restore(path, "../"+name, ""); err != nil {
 			t.Fatal(err)
 		}
 		s, w = openWorld(t, path)

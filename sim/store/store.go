@@ -76,6 +76,9 @@ func Open(path string) (*Store, error) {
 // openChecked opens a file and checks it, if there is something in it, while no
 // other process can write to it.
 func openChecked(name string, flag int, mode os.FileMode) (_ *os.File, older bool, err error) {
+	if err := regular(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, false, damaged{err}
+	}
 	file, err := os.OpenFile(name, flag, mode)
 	if err != nil {
 		return nil, false, err

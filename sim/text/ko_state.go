@@ -14,7 +14,7 @@ var _ = add(map[string]string{
 	"damaged: %s": "손상됨: %s",
 
 	"State of the site %s: %s": "사이트 %s의 상태: %s",
-	"what lay in its place is beside it, as world.db.aside in the Docker volume %s": "그 자리에 있던 파일은 Docker 볼륨 %s에 world.db.aside로 남아 있습니다",
+	"what lay in its place is beside it, as %s in the Docker volume %s": "그 자리에 있던 파일의 이름은 이제 %s이고 Docker 볼륨 %s에 남아 있습니다",
 
 	"the copy %s is %s old and knows %d VPCs, %d volumes and %d instances: %s": "사본 %s은(는) %s 전에 만들었으며 VPC %d개, 볼륨 %d개, 인스턴스 %d개가 있습니다: %s",
 	"the copy does not know the instance %s (%s): it goes, with its root disk": "사본에 인스턴스 %s(%s)이(가) 없습니다. 이 인스턴스는 루트 디스크와 함께 삭제됩니다",

@@ -3,6 +3,7 @@ package oneshot
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,9 +30,10 @@ const (
 	Token = "token"
 	// Kernel prints Features.
 	Kernel = "kernel"
-	// StateCopies FILE prints []store.Copy, the copies of a state file.
+	// StateCopies FILE SITE prints []store.Copy, the copies of a site's state file.
 	StateCopies = "state-copies"
-	// StateRestore FILE NAME puts that copy in the place of the state file.
+	// StateRestore FILE NAME SITE puts that copy in the place of the site's state file,
+	// and prints the name under which what lay there is put aside, or "".
 	StateRestore = "state-restore"
 )
 
@@ -52,7 +54,7 @@ func Run(args []string) int {
 		args = []string{""}
 	}
 	if err := run(args[0], args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, complaint(err))
 		return 1
 	}
 	return 0
@@ -81,12 +83,20 @@ func run(verb string, args []string, out io.Writer) error {
 		return print(token(args[0]))
 	case verb == Kernel:
 		return print(kernel(), nil)
-	case verb == StateCopies && len(args) == 1:
-		return print(store.Copies(args[0]))
-	case verb == StateRestore && len(args) == 2:
-		return store.Restore(args[0], args[1])
+	case verb == StateCopies && len(args) == 2:
+		return print(store.Copies(args[0], sim.Site(args[1])))
+	case verb == StateRestore && len(args) == 3:
+		return print(store.Restore(args[0], args[1], sim.Site(args[2])))
 	}
 	return fmt.Errorf("oneshot: %s: %s %v", noVerb, verb, args)
+}
+
+// complaint is what the CLI reads of an error: all of a failure, the text of another.
+func complaint(err error) string {
+	if errors.As(err, new(*sim.Failure)) {
+		return sim.LastWords(err)
+	}
+	return err.Error()
 }
 
 const noVerb = "no such verb"

@@ -103,6 +103,9 @@ func (e *Engine) follow(ctx context.Context, id string) ([]byte, error) {
 			return nil, err
 		}
 		if end.StatusCode != 0 {
+			if f := sim.ReadLastWords(complaint.String()); f != nil {
+				return nil, f
+			}
 			return nil, fmt.Errorf("exit code %d: %s", end.StatusCode, strings.TrimSpace(complaint.String()))
 		}
 		return out.Bytes(), nil

@@ -25,38 +25,39 @@ func (e *Engine) StateCopies(ctx context.Context, binary string) (list []store.C
 	if err != nil || v == nil {
 		return nil, err
 	}
-	return list, e.onState(ctx, binary, &list, verbs.StateCopies, stateFile)
+	return list, e.onState(ctx, binary, &list, verbs.StateCopies, stateFile, string(e.site))
 }
 
 // RestoreState ends control, puts a copy in the place of its state and starts it
-// again. It returns once control answers. A control that keeps ending is no hindrance.
-func (e *Engine) RestoreState(ctx context.Context, binary, name string) error {
+// again. It returns once control answers, with the name under which what lay there is
+// put aside, or "". A control that keeps ending is no hindrance.
+func (e *Engine) RestoreState(ctx context.Context, binary, name string) (aside string, err error) {
 	list, err := e.controls(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	grace := 5
 	for _, c := range list {
 		if err := e.c.ContainerStop(ctx, c.ID, container.StopOptions{Timeout: &grace}); err != nil && !notFound(err) {
-			return err
+			return "", err
 		}
 	}
-	failed := e.onState(ctx, binary, nil, verbs.StateRestore, stateFile, name)
+	failed := e.onState(ctx, binary, &aside, verbs.StateRestore, stateFile, name, string(e.site))
 	if failed != nil {
 		ctx = context.WithoutCancel(ctx) // control is not left ended
 	}
 	for _, c := range list {
 		if err := e.c.ContainerStart(ctx, c.ID, container.StartOptions{}); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if failed != nil || len(list) == 0 {
-		return failed
+		return aside, failed
 	}
 	c := &Control{Build: list[0].Labels[sim.LabelBuild]}
 	c.Port, _ = strconv.Atoi(list[0].Labels[sim.LabelPort])
 	c.Endpoint = endpointAt(c.Port)
-	return e.await(ctx, c)
+	return aside, e.await(ctx, c)
 }
 
 // onState runs a one-shot beside the state.
