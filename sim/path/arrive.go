@@ -57,7 +57,7 @@ func (t *tracer) arriveByGateway(src netip.Addr, to at) {
 	if public.IsValid() && attached {
 		t.allow(Hop{Kind: KindPublic, Resource: string(g.ID), Text: sim.T("the internet gateway turns %s into %s, which is %s", public.String(), to.addr.String(), t.label(to))})
 	}
-	t.running(to)
+	t.running(to, "")
 	t.group(to, false, src)
 	t.arrived(to)
 	r := t.route(to.eni, src)

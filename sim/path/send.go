@@ -10,7 +10,7 @@ import (
 
 // fromInterface follows a packet out of an instance.
 func (t *tracer) fromInterface(from at) {
-	t.running(from)
+	t.running(from, "")
 	to, ok := t.goal(from.eni.VPC)
 	if !ok {
 		return
@@ -56,7 +56,7 @@ func (t *tracer) local(from at, dst netip.Addr, way Hop) {
 		return
 	}
 	to := t.of(e)
-	t.running(to)
+	t.running(to, "")
 	t.group(from, true, dst)
 	t.pass(way)
 	t.group(to, false, from.addr)
@@ -159,7 +159,7 @@ func machineText(dst netip.Addr) sim.Text {
 // does with foreign packets is its own.
 func (t *tracer) middlebox(from at, dst netip.Addr, e sim.ENI) {
 	box := t.of(e)
-	t.running(box)
+	t.running(box, dropNoRoute)
 	if e.SourceDestCheck {
 		t.stop(Hop{Kind: KindENI, Resource: string(e.ID), Counter: dropCheck,
 			Text: sim.T("%s takes packets for its own address only: its source/destination check is on", t.label(box))}, noCheck(e))

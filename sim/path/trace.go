@@ -110,13 +110,17 @@ func wired(s *world.State, e sim.ENI) bool {
 	return ok
 }
 
-// running stops the packet where an end's instance doesn't run.
-func (t *tracer) running(a at) {
+// running stops the packet where an end's instance doesn't run. pending is the counter
+// that it raises where the interface has no link yet; "": none.
+func (t *tracer) running(a at, pending string) {
 	i := a.instance
 	if i.Status.State == sim.StateRunning {
 		return
 	}
 	h := Hop{Kind: KindInstance, Resource: string(i.ID), Text: sim.T("%s is not running, but %s", name(i.Tags, i.ID), string(i.Status.State))}
+	if i.Status.State == sim.StatePending {
+		h.Counter = pending
+	}
 	if i.Status.State == sim.StateStopped {
 		t.stop(h, startInstance(i))
 		return
