@@ -105,11 +105,28 @@ func (a *Agent) namespace(id sim.InstanceID) (*os.File, error) {
 		}
 		from = one.peer.net
 	}
-	fd, err := unix.FcntlInt(from.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	ns, err := dup(from)
 	if err != nil {
-		return nil, fmt.Errorf("the network of %q: %w", id, err) // it may have ended this moment
+		return nil, fmt.Errorf("the network of %q: %w", id, err)
 	}
-	return os.NewFile(uintptr(fd), "netns"), nil
+	return ns, nil
+}
+
+// dup opens a file once more. Another goroutine may close it meanwhile, as that of a
+// guest does that ends: then it fails, and never meets who has got its descriptor.
+func dup(f *os.File) (*os.File, error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd, dupErr := -1, error(nil)
+	if err := conn.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		return nil, err
+	}
+	if dupErr != nil {
+		return nil, dupErr
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // dial connects from an instance to anywhere, or from the internet side to an
