@@ -72,7 +72,7 @@ func (t *tracer) arriveByGateway(src netip.Addr, to at) {
 func (t *tracer) arrived(to at) {
 	t.pass(Hop{Kind: KindTarget, Resource: string(to.instance.ID), Text: sim.T("arrives at %s, %s", t.label(to), t.traffic())})
 	t.answer()
-	t.pass(Hop{Kind: KindEgress, Resource: string(to.eni.ID), Text: sim.T("security groups are stateful: the answer needs no rule")})
+	t.pass(Hop{Kind: KindEgress, Resource: string(to.eni.ID), Text: t.stateful(to)})
 }
 
 // noRoute stops a packet that no route of the sender's table takes along.

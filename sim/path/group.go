@@ -14,14 +14,11 @@ func (t *tracer) group(a at, egress bool, peer netip.Addr) {
 	if egress {
 		kind, counter = KindEgress, ":egress"
 	}
-	for _, id := range a.eni.SecurityGroups {
-		g := t.s.SecurityGroups.Row(id)
-		for _, r := range g.Rules {
-			if r.Egress == egress && t.matches(r, a.eni.VPC, peer) {
-				t.allow(Hop{Kind: kind, Resource: string(id), Rule: string(r.ID), Counter: string(r.ID), Text: t.allows(g, r)})
-				return
-			}
-		}
+	g, r, ok := t.permits(a, egress, peer)
+	t.entry = r
+	if ok {
+		t.allow(Hop{Kind: kind, Resource: string(g.ID), Rule: string(r.ID), Counter: string(r.ID), Text: t.allows(g, r)})
+		return
 	}
 	h := Hop{Kind: kind, Counter: "drop:" + string(a.eni.ID) + counter}
 	if len(a.eni.SecurityGroups) > 0 {

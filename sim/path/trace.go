@@ -34,10 +34,11 @@ type tracer struct {
 	public netip.Prefix
 	v      Verdict
 	leg    *[]Hop
-	let    []Hop              // what let it pass and might not have
-	ended  bool               // the packet was stopped
-	given  []sim.AllocationID // free addresses that a fix proposes already
-	far    at                 // the target, where it is in another VPC and has no public address
+	let    []Hop                 // what let it pass and might not have
+	ended  bool                  // the packet was stopped
+	given  []sim.AllocationID    // free addresses that a fix proposes already
+	far    at                    // the target, where it is in another VPC and has no public address
+	entry  sim.SecurityGroupRule // that lets it in; zero: none does
 }
 
 // pass notes a hop that the packet passes.

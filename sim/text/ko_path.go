@@ -49,11 +49,12 @@ var _ = add(map[string]string{
 	"%s is the VPC's router: it doesn't answer %s":                         "%s은(는) VPC의 라우터이며 %s에 응답하지 않습니다",
 
 	"arrives at %s, %s": "%s에 도착, %s",
-	"security groups are stateful: the answer needs no rule":         "보안 그룹은 상태를 기억하므로 응답에는 규칙이 필요 없습니다",
-	"security group %s allows %s to %s":                              "보안 그룹 %s이(가) %s을(를) 허용합니다. 대상: %s",
-	"security group %s allows %s from %s":                            "보안 그룹 %s이(가) %s을(를) 허용합니다. 소스: %s",
-	"no outbound rule of %s's security groups (%s) allows %s to %s":  "%s의 보안 그룹(%s)에 %s을(를) %s(으)로 허용하는 아웃바운드 규칙이 없습니다",
-	"no inbound rule of %s's security groups (%s) allows %s from %s": "%s의 보안 그룹(%s)에 %s을(를) %s에서 허용하는 인바운드 규칙이 없습니다",
+	"rule %s lets the answer out: security groups don't track this connection, and it ends as soon as rule %s is removed": "규칙 %s이(가) 응답을 내보냅니다. 보안 그룹이 이 연결을 추적하지 않으므로 규칙 %s을(를) 제거하면 바로 끊어집니다",
+	"security groups are stateful: the answer needs no rule":                                                              "보안 그룹은 상태를 기억하므로 응답에는 규칙이 필요 없습니다",
+	"security group %s allows %s to %s":                                                                                   "보안 그룹 %s이(가) %s을(를) 허용합니다. 대상: %s",
+	"security group %s allows %s from %s":                                                                                 "보안 그룹 %s이(가) %s을(를) 허용합니다. 소스: %s",
+	"no outbound rule of %s's security groups (%s) allows %s to %s":                                                       "%s의 보안 그룹(%s)에 %s을(를) %s(으)로 허용하는 아웃바운드 규칙이 없습니다",
+	"no inbound rule of %s's security groups (%s) allows %s from %s":                                                      "%s의 보안 그룹(%s)에 %s을(를) %s에서 허용하는 인바운드 규칙이 없습니다",
 	"members of %s": "%s의 멤버",
 	"all traffic":   "모든 트래픽",
 

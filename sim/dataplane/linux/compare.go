@@ -150,6 +150,10 @@ func encoded(family byte, exprs []expr.Any) (string, error) {
 		switch x := e.(type) { // numbers of sets are the transaction's
 		case *expr.Lookup:
 			e = &expr.Lookup{SourceRegister: x.SourceRegister, DestRegister: x.DestRegister, IsDestRegSet: x.IsDestRegSet, SetName: x.SetName, Invert: x.Invert}
+		case *expr.Ct: // the library doesn't read back from where a mark is set
+			if x.SourceRegister {
+				e = &expr.Ct{Key: x.Key}
+			}
 		case *expr.Dynset:
 			d := *x
 			d.SetID = 0

@@ -8,6 +8,8 @@
 // nftables table per router, "inet vpc", holds everything that decides on a
 // packet: see ruleset.go.
 //
+// What EC2 tracks of connections, and what it does not, is in tracking.go.
+//
 // The internet gateway is a veth between the router and the namespace of an edge
 // container, where the 1:1 translation is done: see edge.go.
 //

@@ -343,7 +343,7 @@ func (s *survey) named(x difference) dataplane.Drift {
 		switch {
 		case x.set == members(g.ID):
 			return dataplane.Drift{Resource: id, What: sim.T("the members of security group %s are not what they should be in the router", id)}
-		case x.chain != groupIn(g.ID) && x.chain != groupOut(g.ID):
+		case !slices.Contains(chainsOf(g.ID), x.chain):
 			continue
 		case x.text == "":
 			return dataplane.Drift{Resource: id, What: sim.T("security group %s has a rule in the router that labsim did not make", id)}

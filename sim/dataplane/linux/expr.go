@@ -117,6 +117,16 @@ func oifDaddrIn(set string) part {
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: regName}, header(offDaddr, regAddr), lookup(set, false)}}
 }
 
+// iifSaddrNotIn and oifDaddrNotIn match where the set lacks that pair.
+func iifSaddrNotIn(set string) part { return notIn(iifSaddrIn(set)) }
+func oifDaddrNotIn(set string) part { return notIn(oifDaddrIn(set)) }
+
+func notIn(x part) part {
+	x.text = strings.Replace(x.text, "@", "!= @", 1)
+	x.exprs[len(x.exprs)-1].(*expr.Lookup).Invert = true
+	return x
+}
+
 func saddrIn(set string) part {
 	return part{"ip saddr @" + set, []expr.Any{header(offSaddr, reg), lookup(set, false)}}
 }

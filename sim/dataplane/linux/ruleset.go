@@ -4,6 +4,7 @@ package linux
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 
@@ -50,7 +51,8 @@ func ruleset(site sim.Site, public netip.Prefix, v dataplane.VPC) table {
 	for _, g := range v.Groups {
 		groups[g.ID] = true
 	}
-	t.sets = append(interfaceSets(site, v), flowSets()...)
+	tracking := trackingSets(site, v)
+	t.sets = slices.Concat(interfaceSets(site, v), tracking, flowSets())
 	t.sets = append(t.sets, dynamicSet("services", "ifname", nftables.TypeIFName, maxSources, 0))
 	for _, g := range v.Groups {
 		t.sets = append(t.sets, memberSet(g))
@@ -60,28 +62,43 @@ func ruleset(site sim.Site, public netip.Prefix, v dataplane.VPC) table {
 		egressChain(), gatewayChain(public), ingressChain(),
 	}
 	t.chains = append(t.chains, flowChains()...)
+	var asked []chain // of groups and interfaces
 	for _, g := range v.Groups {
-		t.chains = append(t.chains, groupChain(groupIn(g.ID), g.Ingress, true, groups), groupChain(groupOut(g.ID), g.Egress, false, groups))
+		for _, open := range []bool{true, false} {
+			asked = append(asked, groupChain(groupIn(g.ID, open), g.Ingress, true, open, groups), groupChain(groupOut(g.ID, open), g.Egress, false, open, groups))
+		}
 		for _, r := range append(append([]dataplane.Rule{}, g.Ingress...), g.Egress...) {
 			t.counters = append(t.counters, string(r.ID))
 		}
 	}
 	for _, e := range v.ENIs {
 		link := site.RouterLink(e.ID)
-		t.chains = append(t.chains,
+		asked = append(asked,
 			interfaceChain(eniIn(link), e.Groups, groupIn, groups, dropIngress(e.ID)),
 			interfaceChain(eniOut(link), e.Groups, groupOut, groups, dropEgress(e.ID)))
 		t.counters = append(t.counters, dropIngress(e.ID), dropEgress(e.ID))
 	}
+	t.chains = slices.Concat(t.chains, trackingChains(stampOf(asked, tracking)), asked)
 	return t
 }
 
-// Names of chains and sets. Some plain words are nft's own, so all have a prefix.
-func groupIn(g sim.SecurityGroupID) string  { return "in-" + string(g) }
-func groupOut(g sim.SecurityGroupID) string { return "out-" + string(g) }
-func members(g sim.SecurityGroupID) string  { return "members-" + string(g) }
-func eniIn(link string) string              { return "in-" + link }
-func eniOut(link string) string             { return "out-" + link }
+// Names of chains and sets. Some plain words are nft's own, so all have a prefix. A
+// group has a chain for its open rules (sim.OpenRule) and one for the others.
+func groupIn(g sim.SecurityGroupID, open bool) string  { return openWord(open) + "in-" + string(g) }
+func groupOut(g sim.SecurityGroupID, open bool) string { return openWord(open) + "out-" + string(g) }
+func chainsOf(g sim.SecurityGroupID) []string {
+	return []string{groupIn(g, true), groupOut(g, true), groupIn(g, false), groupOut(g, false)}
+}
+func members(g sim.SecurityGroupID) string { return "members-" + string(g) }
+func eniIn(link string) string             { return "in-" + link }
+func eniOut(link string) string            { return "out-" + link }
+
+func openWord(open bool) string {
+	if open {
+		return "open-"
+	}
+	return ""
+}
 
 // interfaceSets says which interfaces there are, and what is whose.
 func interfaceSets(site sim.Site, v dataplane.VPC) []set {
@@ -193,11 +210,10 @@ func resolverAddrs(v dataplane.VPC) []netip.Addr {
 	return out
 }
 
-// egressChain asks the groups of the sending interface. Connections that were
-// allowed go on after their rule is gone, as on AWS ("Connection tracking").
+// egressChain asks the groups of the sending interface, for what has not begun yet.
 func egressChain() chain {
 	return chain{name: "c_egress", hook: forward(prioEgress), rules: []rule{
-		newRule(established, accept),
+		newRule(established, jump(knownOut)),
 		newRule(invalid, count(dropInvalid), drop),
 		newRule(iif(gatewayLink), accept),
 		newRule(iifVmap("eni_out")),
@@ -233,8 +249,8 @@ func gatewayChain(public netip.Prefix) chain {
 // ingressChain asks the groups of the receiving interface.
 func ingressChain() chain {
 	return chain{name: "c_ingress", hook: forward(prioIngress), rules: []rule{
-		newRule(established, accept),
-		newRule(oif(gatewayLink), goTo(allowedChain)),
+		newRule(established, jump(knownIn)),
+		newRule(oif(gatewayLink), goTo(trackedIn)),
 		newRule(oifVmap("eni_in")),
 	}}
 }
@@ -243,28 +259,29 @@ func forward(priority int) *hook {
 	return base(nftables.ChainTypeFilter, "forward", nftables.ChainHookForward, priority, nftables.ChainPolicyDrop)
 }
 
-// interfaceChain asks one group after the other. A group that the config lacks
-// allows nothing.
-func interfaceChain(name string, ids []sim.SecurityGroupID, chainOf func(sim.SecurityGroupID) string, known map[sim.SecurityGroupID]bool, counter string) chain {
+// interfaceChain asks one group after the other, all for their open rules first: the
+// most permissive rule applies, and says whether the connection is tracked. A group
+// that the config lacks allows nothing.
+func interfaceChain(name string, ids []sim.SecurityGroupID, chainOf func(sim.SecurityGroupID, bool) string, known map[sim.SecurityGroupID]bool, counter string) chain {
 	c := chain{name: name}
-	for _, g := range ids {
-		if known[g] {
-			c.rules = append(c.rules, newRule(jump(chainOf(g))))
+	for _, open := range []bool{true, false} {
+		for _, g := range ids {
+			if known[g] {
+				c.rules = append(c.rules, newRule(jump(chainOf(g, open))))
+			}
 		}
 	}
 	c.rules = append(c.rules, newRule(count(counter), drop))
 	return c
 }
 
-func groupChain(name string, rules []dataplane.Rule, ingress bool, known map[sim.SecurityGroupID]bool) chain {
+// groupChain has the rules of a group that are open, or those that are not.
+func groupChain(name string, rules []dataplane.Rule, ingress, open bool, known map[sim.SecurityGroupID]bool) chain {
 	c := chain{name: name}
-	verdict := accept
-	if ingress { // asked last, so what it allows begins
-		verdict = goTo(allowedChain)
-	}
+	verdict := goTo(allowedBy(ingress, open))
 	for _, r := range rules {
 		peer, ok := peerOf(r, ingress, known)
-		if !ok {
+		if !ok || sim.OpenRule(r.Protocol, r.CIDR) != open {
 			continue
 		}
 		parts := append([]part{peer}, traffic(r)...)
