@@ -92,7 +92,7 @@ func (a *app) labSolve(ctx context.Context, args []string) error {
 	}
 	defer release()
 	solved, ls := map[string]bool{}, a.newLines()
-	run := &script.Runner{API: b.ec2, Wait: b.waiter(nil, ls.note)}
+	run := b.runner(ls.note)
 	for {
 		results, err := a.atHand(ctx, f, attempt, args)
 		if err != nil {
@@ -102,7 +102,7 @@ func (a *app) labSolve(ctx context.Context, args []string) error {
 			break
 		}
 		args = []string{results[0].Step} // one step, also where it is done in parts
-		if err := a.solveOne(ctx, b, attempt, run, ls, results, solved); err != nil {
+		if err := a.solveOne(ctx, b, f, attempt, run, ls, results, solved); err != nil {
 			return err
 		}
 		if attempt, err = f.Look(ctx, &labRegion{a, b}, string(a.lang)); err != nil {
@@ -112,7 +112,7 @@ func (a *app) labSolve(ctx context.Context, args []string) error {
 	return a.labCheck(ctx, args)
 }
 
-func (a *app) solveOne(ctx context.Context, b *box, attempt *exercise.Attempt, run *script.Runner, ls *lines, results []exercise.Result, solved map[string]bool) error {
+func (a *app) solveOne(ctx context.Context, b *box, f *exercise.Folder, attempt *exercise.Attempt, run *script.Runner, ls *lines, results []exercise.Result, solved map[string]bool) error {
 	r, left, err := attempt.Solve(ctx, run, results)
 	if err != nil {
 		return a.failed(ctx, b, err)
@@ -129,7 +129,7 @@ func (a *app) solveOne(ctx context.Context, b *box, attempt *exercise.Attempt, r
 			}
 		}
 	}
-	if err := b.settled(ctx); err != nil {
+	if err := b.settled(ctx, a.castScope(b, f)); err != nil {
 		return err
 	}
 	if !b.simulated {
@@ -141,7 +141,43 @@ func (a *app) solveOne(ctx context.Context, b *box, attempt *exercise.Attempt, r
 	return nil
 }
 
-// settled waits until the machine is what the world says, or can't become so.
-func (b *box) settled(ctx context.Context) error {
-	return b.watch(ctx, func(s boxStatus) (bool, error) { return s.Converged || len(s.Problems) > 0, nil })
+// runner runs a lab's scripts. What they wait for they name.
+func (b *box) runner(tell func(sim.Text)) *script.Runner {
+	return &script.Runner{API: b.ec2, Wait: func(ctx context.Context, ids []string, done func(context.Context) (bool, error)) error {
+		return b.waiter(scopeOf(ids...), tell)(ctx, done)
+	}}
+}
+
+// settled waits until the machine is what the world says of a scope, or can't become so.
+func (b *box) settled(ctx context.Context, of *scope) error {
+	return b.watch(ctx, func(s boxStatus) (bool, error) {
+		s, err := of.narrow(ctx, s)
+		return s.Converged || len(s.Problems) > 0, err
+	})
+}
+
+// castScope is what has a role in a lab that is done by hand, with what it stands on. A
+// role without a better candidate may be cast with an instance of another VPC than the
+// lab's, which is somebody else's.
+func (a *app) castScope(b *box, f *exercise.Folder) *scope {
+	s := scopeOf()
+	s.names = func(ctx context.Context) (ids []string, err error) {
+		attempt, err := f.Look(ctx, &labRegion{a, b}, string(a.lang))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range attempt.Cast {
+			if r.Kind != exercise.KindInstance {
+				ids = append(ids, r.ID)
+			}
+		}
+		list, err := b.instances(ctx, nil)
+		for _, i := range list {
+			if slices.Contains(ids, i.VPC) {
+				ids = append(ids, append(i.Volumes, i.ID, i.Subnet)...)
+			}
+		}
+		return ids, err
+	}
+	return s
 }

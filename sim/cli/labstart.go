@@ -13,7 +13,6 @@ import (
 	"labsim/sim"
 	"labsim/sim/lab"
 	"labsim/sim/lab/exercise"
-	"labsim/sim/lab/script"
 	"labsim/sim/lab/source"
 )
 
@@ -133,7 +132,10 @@ func (a *app) emptyAccount(ctx context.Context, b *box, about boxVersion, ls *li
 		return nil
 	}
 	ls.start(" ", sim.T("What was there"))
-	err := r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waiter(nil, ls.note)})
+	of, err := b.standing(ctx)
+	if err == nil {
+		err = r.Apply(ctx, b.ec2, 0, lab.Options{Region: about.Region, Wait: b.waiter(of, ls.note)})
+	}
 	ls.end(err == nil, " ", a.say(sim.T("What was there is gone")))
 	if err != nil {
 		return a.failed(ctx, b, err)
@@ -192,8 +194,7 @@ func (a *app) breakLab(ctx context.Context, b *box, ls *lines, s labState, f *ex
 	}
 	x := f.FaultOf(s.Seed, b.simulated)
 	if x.Break.Text != "" {
-		run := &script.Runner{API: b.ec2, Wait: b.waiter(nil, ls.note)}
-		if _, err := run.Run(ctx, x.Break.Text, attempt.Cast.Vars()); err != nil {
+		if _, err := b.runner(ls.note).Run(ctx, x.Break.Text, attempt.Cast.Vars()); err != nil {
 			return a.failed(ctx, b, err)
 		}
 	}
@@ -206,5 +207,5 @@ func (a *app) breakLab(ctx context.Context, b *box, ls *lines, s labState, f *ex
 			return fmt.Errorf("fault %s: %d: %s: %w", x.Name, code, out, err)
 		}
 	}
-	return b.settled(ctx)
+	return b.settled(ctx, a.castScope(b, f))
 }

@@ -41,6 +41,16 @@ func (b *box) labScope(lab string) *scope {
 	return s
 }
 
+// standing is of the instances that stand now, with what they stand on.
+func (b *box) standing(ctx context.Context) (*scope, error) {
+	s := scopeOf()
+	list, err := b.instances(ctx, nil)
+	for _, i := range list {
+		s.add(append(i.Volumes, i.ID, i.Subnet, i.VPC))
+	}
+	return s, err
+}
+
 // begin learns what there is now. What a command deletes is known by that.
 func (s *scope) begin(ctx context.Context) error {
 	ids, err := s.names(ctx)

@@ -169,7 +169,7 @@ func (s *shell) wait(ctx context.Context, what string, args []string) error {
 		return wrong(sim.T("a lab's script waits for instance-running, -stopped, -terminated or -status-ok, with --instance-ids"))
 	}
 	ids := opts[0].values
-	return s.Wait(ctx, func(ctx context.Context) (bool, error) {
+	return s.Wait(ctx, ids, func(ctx context.Context) (bool, error) {
 		all := true
 		var out wire.DescribeInstanceStatusResult
 		err := s.API.Do(ctx, "DescribeInstanceStatus", &wire.DescribeInstanceStatusRequest{InstanceIds: ids, IncludeAllInstances: &all}, &out)

@@ -27,8 +27,8 @@ type API interface {
 type Runner struct {
 	API API
 	// Wait calls done whenever the world or the machine changes, until it returns
-	// true: `aws ec2 wait`. nil: that is an error.
-	Wait func(ctx context.Context, done func(context.Context) (bool, error)) error
+	// true: `aws ec2 wait` for the instances with these ids. nil: that is an error.
+	Wait func(ctx context.Context, ids []string, done func(context.Context) (bool, error)) error
 	// Out is what the commands print; nil: nothing.
 	Out io.Writer
 }
