@@ -104,5 +104,7 @@ func (r *Region) Script(text string, vars map[string]string) map[string]string {
 
 // Runner runs scripts.
 func (r *Region) Runner() *script.Runner {
-	return &script.Runner{API: r, Wait: func(ctx context.Context, _ []string, done func(context.Context) (bool, error)) error { return r.Wait(ctx, done) }}
+	return &script.Runner{API: r, Wait: func(ctx context.Context, _ []string, done func(context.Context) (bool, error)) error {
+		return r.Wait(ctx, done)
+	}}
 }
